@@ -1,0 +1,1 @@
+"""The operators: level-triggered control loops for Channel, LiveStream and FlashSale."""

@@ -1,0 +1,82 @@
+"""`python -m operators`: the operators under their Lease, with probes and metrics beside them."""
+
+import asyncio
+import logging
+import signal
+
+import kopf
+import uvloop
+
+from operators.runtime import http
+from operators.runtime.cache import Cache
+from operators.runtime.client import KubeClient
+from operators.runtime.context import Context, PlatformFile
+from operators.runtime.leader import lead
+from operators.runtime.publisher import Publisher
+from operators.runtime.reconciler import Reconciler
+from operators.runtime.settings import OperatorSettings
+from operators.runtime.signals import Signals
+from operators.runtime.watch import build_registry, build_settings
+from workloads.common import logs
+from workloads.common.redis import connect
+
+logger = logging.getLogger(__name__)
+
+
+async def main(settings: OperatorSettings) -> None:
+    """Run until SIGTERM, SIGINT or the loss of the Lease."""
+    stop, health = asyncio.Event(), http.Health()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with await KubeClient.connect() as client, asyncio.TaskGroup() as group:
+        group.create_task(http.serve(health, host=settings.pod_ip, port=settings.listen_port, stop=stop))
+        health.synced = True
+
+        async def work() -> None:
+            await operate(settings, client, stop)
+
+        if settings.leader_election:
+            await lead(client, namespace=settings.pod_namespace, identity=settings.pod_name, work=work, stop=stop)
+        else:
+            await work()
+        stop.set()
+
+
+async def operate(settings: OperatorSettings, client: KubeClient, stop: asyncio.Event) -> None:
+    """Watch and reconcile until `stop` is set."""
+    platform = PlatformFile(settings.platform_file, redis_url=settings.redis_url)
+    redis = connect(settings.redis_url)
+    cache = Cache()
+    context = Context(
+        client=client, cache=cache, signals=Signals(), publisher=Publisher(redis), platform=platform.current
+    )
+    reconciler = Reconciler(
+        context,
+        redis,
+        workers=settings.workers,
+        sweep_seconds=settings.sweep_seconds,
+        resync_seconds=settings.resync_seconds,
+    )
+    registry = build_registry(cache, reconciler.wake)
+    working = asyncio.create_task(reconciler.run())
+    watching = asyncio.create_task(
+        kopf.operator(registry=registry, settings=build_settings(), clusterwide=True, standalone=True, stop_flag=stop)
+    )
+    try:
+        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (working, watching):
+            if task.done() and not task.cancelled() and (error := task.exception()):
+                raise error
+    finally:
+        stop.set()
+        working.cancel()
+        await asyncio.gather(working, watching, return_exceptions=True)
+        await redis.aclose()
+
+
+if __name__ == "__main__":
+    configured = OperatorSettings()
+    logs.configure(configured.log_level)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main(configured))

@@ -1,0 +1,214 @@
+"""FlashSale: a limited stock at a special price, opened and closed by the sale service's own clock."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from operators.api.base import (
+    READY_COLUMN,
+    Column,
+    Condition,
+    DateTime,
+    Duration,
+    Model,
+    Ref,
+    Resource,
+    map_list,
+    ready_columns,
+    rules,
+    set_list,
+)
+
+
+class SaleState(StrEnum):
+    """What the owner wants; Cancelled is final."""
+
+    SCHEDULED = "Scheduled"
+    PAUSED = "Paused"
+    CANCELLED = "Cancelled"
+
+
+class Price(Model):
+    """Money: integer minor units and an ISO 4217 code."""
+
+    amount: int = Field(ge=0, json_schema_extra={"format": "int64"})
+    currency: str = Field(min_length=3, max_length=3, pattern=r"^[A-Z]{3}$")
+
+
+class SaleItem(Model):
+    """One article of the sale."""
+
+    model_config = Model.model_config | {
+        "json_schema_extra": rules(
+            ("!has(self.listPrice) || self.listPrice.amount >= self.price.amount", "price must not exceed listPrice"),
+            ("self.maxPerOrder <= self.perUserLimit", "maxPerOrder must not exceed perUserLimit"),
+        )
+    }
+
+    sku: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    title: str = Field(min_length=1, max_length=200)
+    price: Price
+    list_price: Price | None = None
+    stock: int = Field(ge=0, le=10_000_000)
+    per_user_limit: int = Field(1, ge=1, le=1000)
+    max_per_order: int = Field(1, ge=1, le=1000)
+
+
+class Reservation(Model):
+    """How long a reserved unit waits for its payment."""
+
+    hold: Duration = "120s"
+
+
+class Prewarm(Model):
+    """How early capacity must stand."""
+
+    lead_time: Duration = "15m"
+    min_ready_percent: int = Field(100, ge=1, le=100)
+
+
+class Cooldown(Model):
+    """How capacity is given back afterwards."""
+
+    after: Duration = "10m"
+
+
+class Capacity(Model):
+    """The crowd that the sale expects."""
+
+    expected_viewers: int = Field(0, ge=0, le=10_000_000)
+    headroom_percent: int = Field(30, ge=0, le=500)
+    prewarm: Prewarm = Field(default_factory=Prewarm)
+    cooldown: Cooldown = Field(default_factory=Cooldown)
+
+
+class Countdown(Model):
+    """When viewers hear of the sale before it opens."""
+
+    announce_before: Annotated[tuple[Duration, ...], set_list(10)] = ("10m", "1m", "10s")
+
+
+class Settlement(Model):
+    """How long after the end open payments may still finish."""
+
+    grace: Duration = "15m"
+
+
+class FlashSaleSpec(Model):
+    """Desired state of a FlashSale."""
+
+    model_config = Model.model_config | {
+        "json_schema_extra": rules(
+            ("timestamp(self.endsAt) > timestamp(self.startsAt)", "endsAt must be after startsAt"),
+            (
+                "timestamp(self.endsAt) - timestamp(self.startsAt) <= duration('24h')",
+                "a sale may last 24 hours at most",
+            ),
+            ("has(self.stream) != has(self.channel)", "give exactly one of stream and channel"),
+            ("oldSelf.state != 'Cancelled' || self.state == 'Cancelled'", "a cancelled sale stays cancelled"),
+            (
+                "oldSelf.items.all(o, self.items.exists(n, n.sku == o.sku && n.stock >= o.stock))",
+                "items may be added and stock may grow; removing an item or lowering its stock needs a new sale",
+            ),
+            (
+                "oldSelf.items.all(o, self.items.exists(n, n.sku == o.sku && n.price == o.price))",
+                "the price of an item is immutable",
+            ),
+        )
+    }
+
+    stream: Ref | None = None
+    channel: Ref | None = None
+    starts_at: DateTime
+    ends_at: DateTime
+    display_timezone: str = Field("UTC", max_length=64)
+    state: SaleState = SaleState.SCHEDULED
+    items: Annotated[tuple[SaleItem, ...], map_list("sku", 500, min_items=1, required=True)]
+    reservation: Reservation = Field(default_factory=Reservation)
+    capacity: Capacity = Field(default_factory=Capacity)
+    countdown: Countdown = Field(default_factory=Countdown)
+    settlement: Settlement = Field(default_factory=Settlement)
+    ttl_seconds_after_finished: int = Field(604800, ge=0, le=31_536_000)
+
+
+class SalePhase(StrEnum):
+    """Derived from the conditions, for people."""
+
+    PENDING = "Pending"
+    SCHEDULED = "Scheduled"
+    PREWARMING = "Prewarming"
+    ARMED = "Armed"
+    ACTIVE = "Active"
+    SOLD_OUT = "SoldOut"
+    PAUSED = "Paused"
+    COOLDOWN = "Cooldown"
+    COMPLETED = "Completed"
+    CANCELLED = "Cancelled"
+    FAILED = "Failed"
+
+
+class StockStatus(Model):
+    """Units, from the ledger."""
+
+    total: int = Field(0, ge=0)
+    reserved: int = Field(0, ge=0)
+    sold: int = Field(0, ge=0)
+    remaining: int = Field(0, ge=0)
+
+
+class CapacityTarget(Model):
+    """A component that the sale holds capacity of."""
+
+    component: str
+    desired: int = Field(0, ge=0)
+    ready: int = Field(0, ge=0)
+
+
+class CapacityStatus(Model):
+    """What was asked for and what stands."""
+
+    targets: Annotated[tuple[CapacityTarget, ...], map_list("component", 8)] = ()
+    ready_at: DateTime | None = None
+
+
+class FlashSaleStatus(Model):
+    """Observed state of a FlashSale."""
+
+    observed_generation: int = 0
+    conditions: Annotated[tuple[Condition, ...], map_list("type", 16)] = ()
+    phase: SalePhase | None = None
+    stock: StockStatus | None = None
+    capacity: CapacityStatus | None = None
+    started_at: DateTime | None = None
+    ended_at: DateTime | None = None
+    start_skew_millis: int | None = None
+    message: str = ""
+
+
+class FlashSale(Resource):
+    """A limited stock at a special price."""
+
+    kind_name = "FlashSale"
+    plural = "flashsales"
+    short_names = ("fsale",)
+    description = "A limited stock at a special price in a live stream; the ledger can never sell more than the stock."
+    columns = (
+        Column(name="Phase", path=".status.phase"),
+        Column(name="Starts", path=".spec.startsAt"),
+        READY_COLUMN,
+        Column(name="Sold", type="integer", path=".status.stock.sold"),
+        Column(name="Left", type="integer", path=".status.stock.remaining"),
+        Column(name="Ends", path=".spec.endsAt", priority=1),
+        *ready_columns(),
+    )
+    root_rules = (
+        (
+            "!has(oldSelf.status) || !has(oldSelf.status.phase) || !(oldSelf.status.phase in ['Active', 'SoldOut'])"
+            " || self.spec.startsAt == oldSelf.spec.startsAt",
+            "startsAt is frozen while the sale is active",
+        ),
+    )
+
+    spec: FlashSaleSpec
+    status: FlashSaleStatus = Field(default_factory=FlashSaleStatus)

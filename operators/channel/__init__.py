@@ -1,0 +1,1 @@
+"""Channel: keys, policy, and the view on its active streams."""

@@ -1,0 +1,58 @@
+"""What a reconcile wants: the one value that passes from the pure planners to the executor."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRef:
+    """Names one object of the cluster."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+
+
+def ref_of(manifest: Manifest) -> ObjectRef:
+    """The reference of a manifest."""
+    metadata = manifest["metadata"]
+    return ObjectRef(manifest["apiVersion"], manifest["kind"], metadata.get("namespace", ""), metadata["name"])
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A Kubernetes event on the reconciled object."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One field of a Redis hash that the data plane reads; `value` None removes it."""
+
+    key: str
+    field: str
+    value: str | None
+    announce: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything one reconcile does, in this order: applies, deletes, publications, status, events.
+
+    `delete_self` removes the object itself (its time to live is over); `release` takes our finalizer off.
+    """
+
+    applies: tuple[Manifest, ...] = ()
+    deletes: tuple[ObjectRef, ...] = ()
+    publications: tuple[Publication, ...] = ()
+    status: dict[str, Any] = field(default_factory=dict)
+    events: tuple[Event, ...] = ()
+    requeue_after: float | None = None
+    release: bool = False
+    delete_self: bool = False

@@ -1,0 +1,1 @@
+"""LiveStream: from the resource to transcoder, room, routes and models."""

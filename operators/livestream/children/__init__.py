@@ -1,0 +1,1 @@
+"""Builders of a LiveStream's children: one small pure function each."""

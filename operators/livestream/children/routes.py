@@ -1,0 +1,43 @@
+"""Ingress `<name>-stream`: the room's socket and the studio's view of the transcoder."""
+
+from typing import Any
+
+from operators.api import LiveStream
+from operators.core.children import child
+from operators.core.plan import Manifest
+from operators.core.platform import Platform
+from operators.livestream import names
+
+
+def build_ingress(stream: LiveStream, platform: Platform) -> Manifest:
+    """The Ingress; long time-outs, because a room's socket lives as long as its viewer."""
+    ingress = child(
+        stream,
+        api_version="networking.k8s.io/v1",
+        kind="Ingress",
+        name=names.ingress(stream),
+        component="routes",
+        spec={
+            "ingressClassName": platform.ingress_class,
+            "rules": [
+                {
+                    "http": {
+                        "paths": [
+                            _path(f"/ws/{stream.id}", names.fanout(stream)),
+                            _path(f"/streams/{stream.id}/studio", names.transcoder(stream)),
+                        ]
+                    }
+                }
+            ],
+        },
+    )
+    ingress["metadata"]["annotations"] = {
+        "nginx.ingress.kubernetes.io/proxy-read-timeout": "3600",
+        "nginx.ingress.kubernetes.io/proxy-send-timeout": "3600",
+    }
+    return ingress
+
+
+def _path(path: str, service: str) -> dict[str, Any]:
+    backend = {"service": {"name": service, "port": {"name": "http"}}}
+    return {"path": path, "pathType": "Prefix", "backend": backend}

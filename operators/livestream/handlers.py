@@ -1,0 +1,124 @@
+"""Reconcile of one LiveStream: look, plan, carry out."""
+
+import base64
+import secrets
+
+from operators.api import Channel, LiveStream
+from operators.api.livestream import StreamPhase
+from operators.channel.plan import KEY as CHANNEL_KEY
+from operators.channel.plan import key_secret_name
+from operators.core.plan import Manifest, ObjectRef
+from operators.core.times import epoch
+from operators.livestream import names
+from operators.livestream.children.secret import KEY
+from operators.livestream.observe import StreamKeys, StreamObserved
+from operators.livestream.plan import plan
+from operators.models import plan as models
+from operators.runtime.context import Context
+from operators.runtime.executor import execute
+from operators.runtime.metrics import TIME_TO_READY_SECONDS
+
+_OVER = (StreamPhase.ENDED, StreamPhase.FAILED)
+
+
+async def reconcile(context: Context, namespace: str, name: str) -> float | None:
+    """Bring one LiveStream to its desired state; seconds until the next look, or None."""
+    stream = context.cache.stream(namespace, name)
+    if stream is None:
+        context.signals.forget(f"{namespace}/{name}")
+        return None
+    observed = await observe(context, stream)
+    now = context.clock()
+    result = plan(stream, observed, context.platform(), now)
+    if any(event.reason == "Scaled" for event in result.events):
+        context.scaled_at[stream.id] = now
+    if result.status.get("phase") == StreamPhase.STANDBY and stream.status.phase == StreamPhase.PROVISIONING:
+        _note_time(stream, now)
+    return await execute(context, stream, result, observed.children)
+
+
+async def observe(context: Context, stream: LiveStream) -> StreamObserved:
+    """Gather everything that the plan looks at."""
+    now, cache = context.clock(), context.cache
+    namespace = stream.metadata.namespace
+    channel = cache.channel(namespace, stream.spec.channel.name)
+    children: dict[tuple[str, str], Manifest] = dict(cache.children(stream))
+    secret = await context.client.get(ObjectRef("v1", "Secret", namespace, names.key_secret(stream)))
+    if secret and not secret["metadata"].get("deletionTimestamp"):
+        children[("Secret", names.key_secret(stream))] = secret
+    elder = _elder_streams(context, stream)
+    models_url, models_ready = await _models(context, stream, channel)
+    return StreamObserved(
+        keys=StreamKeys(_text(secret, KEY) or secrets.token_urlsafe(24), await _channel_key(context, channel)),
+        channel=channel,
+        siblings=tuple(elder),
+        holds_channel_key=not elder,
+        sales=tuple(sale for sale in cache.sales(namespace) if _targets(sale.spec, stream)),
+        children=children,
+        catalog=_catalog(context, stream),
+        transcoder=context.signals.transcoder(stream.id, now),
+        room=context.signals.room(stream.id, now),
+        samples=context.signals.samples(stream.id),
+        last_scaled_at=context.scaled_at.get(stream.id, 0.0),
+        models_url=models_url,
+        models_ready=models_ready,
+    )
+
+
+def _elder_streams(context: Context, stream: LiveStream) -> list[str]:
+    """Streams of the same channel that were there first and have not ended: they have the channel's key and quota."""
+    names_before = []
+    for other in context.cache.streams(stream.metadata.namespace):
+        if other.metadata.uid == stream.metadata.uid:
+            break
+        if other.spec.channel.name == stream.spec.channel.name and other.status.phase not in _OVER:
+            names_before.append(other.metadata.name)
+    return names_before
+
+
+def _targets(spec: object, stream: LiveStream) -> bool:
+    target, channel = getattr(spec, "stream", None), getattr(spec, "channel", None)
+    if target is not None:
+        return bool(target.name == stream.metadata.name)
+    return channel is not None and channel.name == stream.spec.channel.name
+
+
+async def _channel_key(context: Context, channel: Channel | None) -> str:
+    if channel is None:
+        return ""
+    name = key_secret_name(channel.metadata.name)
+    secret = await context.client.get(ObjectRef("v1", "Secret", channel.metadata.namespace, name))
+    return _text(secret, CHANNEL_KEY)
+
+
+def _text(secret: Manifest | None, key: str) -> str:
+    value = ((secret or {}).get("data") or {}).get(key)
+    return base64.b64decode(value).decode() if value else ""
+
+
+def _catalog(context: Context, stream: LiveStream) -> str | None:
+    if stream.spec.catalog_ref is None:
+        return None
+    config_map = context.cache.config_map(stream.metadata.namespace, stream.spec.catalog_ref.name)
+    return ((config_map or {}).get("data") or {}).get("catalog.json")
+
+
+async def _models(context: Context, stream: LiveStream, channel: Channel | None) -> tuple[str, bool]:
+    """Base URL of the namespace's Ray Serve and whether it serves; nothing when no model is used."""
+    if not stream.spec.models and not (channel and channel.spec.models):
+        return "", False
+    namespace = stream.metadata.namespace
+    service = await context.client.get(ObjectRef("v1", "Service", namespace, f"{models.NAME}-serve-svc"))
+    address = ((service or {}).get("spec") or {}).get("clusterIP") or ""
+    if not address:
+        return "", False
+    live = await context.client.get(models.reference(namespace)) or {}
+    conditions = (live.get("status") or {}).get("conditions") or []
+    ready = any(
+        item.get("type") in ("Ready", "RayServiceReady") and item.get("status") == "True" for item in conditions
+    )
+    return f"http://{address}:{models.SERVE_PORT}", ready
+
+
+def _note_time(stream: LiveStream, now: float) -> None:
+    TIME_TO_READY_SECONDS.labels("LiveStream").observe(max(0.0, now - epoch(stream.metadata.creation_timestamp)))

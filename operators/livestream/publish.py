@@ -1,0 +1,80 @@
+"""What the data plane reads of a stream: its directory entry, its ingest routes, its catalogue.
+
+Keys are published as their SHA-256 only, so that Redis never holds one that could be used to publish.
+"""
+
+import hashlib
+import json
+
+from operators.api import LiveStream
+from operators.core.plan import Publication
+from operators.core.platform import Platform
+from operators.livestream import names
+from operators.livestream.observe import StreamObserved
+
+STREAMS_KEY, INGEST_KEY, CATALOGS_KEY = "haat:streams", "haat:ingest", "haat:catalogs"
+CATALOG_CHANNEL = "haat:catalogs:changed"
+
+
+def urls(stream: LiveStream, platform: Platform) -> dict[str, str]:
+    """Where to publish (without the key), watch and chat."""
+    base = platform.public_url
+    return {
+        "ingest": platform.rtmp_url,
+        "hls": f"{base}/hls/{stream.id}/master.m3u8",
+        "chat": f"{base.replace('http', 'ws', 1)}/ws/{stream.id}",
+    }
+
+
+def publications(
+    stream: LiveStream, observed: StreamObserved, platform: Platform, phase: str, *, live: bool
+) -> tuple[Publication, ...]:
+    """What the data plane reads of this stream."""
+    result = [Publication(STREAMS_KEY, stream.id, _directory_entry(stream, observed, platform, phase))]
+    target = _service_url(observed, names.transcoder(stream))
+    if not live or not target:
+        return (*result, *(Publication(INGEST_KEY, field, None) for field in _ingest_fields(observed)))
+    route = json.dumps({"stream": stream.id, "uid": stream.metadata.uid, "target": target}, sort_keys=True)
+    result += [Publication(INGEST_KEY, field, route) for field in _ingest_fields(observed)]
+    if observed.catalog is not None:
+        result.append(Publication(CATALOGS_KEY, stream.id, observed.catalog, announce=CATALOG_CHANNEL))
+    return tuple(result)
+
+
+def withdrawn(stream: LiveStream, observed: StreamObserved) -> tuple[Publication, ...]:
+    """Take everything back that was published."""
+    fields = [(STREAMS_KEY, stream.id), (CATALOGS_KEY, stream.id)]
+    fields += [(INGEST_KEY, field) for field in _ingest_fields(observed)]
+    return tuple(Publication(key, field, None) for key, field in fields)
+
+
+def _ingest_fields(observed: StreamObserved) -> list[str]:
+    keys = [observed.keys.stream_key] if observed.keys.stream_key else []
+    if observed.keys.channel_key and observed.holds_channel_key:
+        keys.append(observed.keys.channel_key)
+    return [hashlib.sha256(key.encode()).hexdigest() for key in keys]
+
+
+def _directory_entry(stream: LiveStream, observed: StreamObserved, platform: Platform, phase: str) -> str:
+    channel = observed.channel
+    entry = {
+        "uid": stream.metadata.uid,
+        "title": stream.spec.title,
+        "description": stream.spec.description,
+        "language": stream.spec.language,
+        "channel": channel.spec.display_name if channel else stream.spec.channel.name,
+        "phase": phase,
+        "origin": _service_url(observed, names.transcoder(stream)),
+        "started_at": stream.status.started_at,
+        "viewers": observed.room.viewers,
+        "models": observed.models_url,
+        "hls": f"/hls/{stream.id}/master.m3u8",
+        "ws": f"/ws/{stream.id}",
+    }
+    return json.dumps(entry, sort_keys=True)
+
+
+def _service_url(observed: StreamObserved, name: str) -> str:
+    service = observed.child("Service", name) or {}
+    address = (service.get("spec") or {}).get("clusterIP") or ""
+    return f"http://{address}:80" if address and address != "None" else ""

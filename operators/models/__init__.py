@@ -1,0 +1,1 @@
+"""Models of a namespace: all its streams share one RayService."""

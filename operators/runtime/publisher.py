@@ -1,0 +1,61 @@
+"""Keeps in Redis what the planners publish for the data plane.
+
+Redis may lose everything at any moment, so what was published is remembered here and written again when a sweep finds
+it missing. A field that nobody plans any more is removed when its plan says so, never by guessing.
+"""
+
+import logging
+
+from redis.asyncio import Redis
+
+from operators.core.plan import Publication
+from operators.runtime.metrics import PUBLICATIONS
+
+logger = logging.getLogger(__name__)
+
+
+class Publisher:
+    """Desired fields of Redis hashes and the means to write them."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._desired: dict[tuple[str, str], Publication] = {}
+
+    async def publish(self, publications: tuple[Publication, ...]) -> None:
+        """Write what changed since the last time; RedisError leaves the rest for the next sweep."""
+        changed = [item for item in publications if not self._is_current(item)]
+        for item in publications:
+            if item.value is not None:
+                self._desired[(item.key, item.field)] = item
+            else:
+                self._desired.pop((item.key, item.field), None)
+        for item in changed:
+            await self._write(item)
+
+    async def repair(self) -> int:
+        """Write again what Redis does not have; the number of fields that were missing."""
+        repaired = 0
+        for key in {name for name, _ in self._desired}:
+            wanted = {field: item for (name, field), item in self._desired.items() if name == key}
+            fields = list(wanted)
+            live = await self._redis.hmget(key, fields)
+            for field, value in zip(fields, live, strict=True):
+                if value != wanted[field].value:
+                    await self._write(wanted[field])
+                    repaired += 1
+        if repaired:
+            logger.warning("redis had lost publications", extra={"repaired": repaired})
+        return repaired
+
+    def _is_current(self, item: Publication) -> bool:
+        known = self._desired.get((item.key, item.field))
+        return known is not None and known.value == item.value
+
+    async def _write(self, item: Publication) -> None:
+        if item.value is None:
+            await self._redis.hdel(item.key, item.field)
+        else:
+            await self._redis.hset(item.key, item.field, item.value)
+        if item.announce:
+            await self._redis.publish(item.announce, item.field)
+        PUBLICATIONS.labels(item.key).inc()

@@ -1,0 +1,129 @@
+"""The loop that joins watches, signals and planners: who wakes whom, and the periodic second look."""
+
+import asyncio
+import logging
+import random
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from operators.channel import handlers as channel
+from operators.flashsale import handlers as flashsale
+from operators.livestream import handlers as livestream
+from operators.models import handlers as models
+from operators.runtime import signals
+from operators.runtime.context import Context
+from operators.runtime.metrics import QUEUE_DEPTH, QUEUE_WAIT_SECONDS, RECONCILE_SECONDS, RECONCILES, SWEEPS
+from operators.runtime.queue import WorkQueue
+
+Key = tuple[str, str, str]
+MODELS = "Models"
+REPAIR_EVERY = 2
+
+logger = logging.getLogger(__name__)
+
+
+class Reconciler:
+    """Owns the work queue and the sweep."""
+
+    def __init__(self, context: Context, redis: Redis, *, workers: int, sweep_seconds: float, resync_seconds: float):
+        self._context = context
+        self._redis = redis
+        self._sweep_seconds = sweep_seconds
+        self._resync_seconds = resync_seconds
+        self._queue: WorkQueue[Key] = WorkQueue(self._reconcile, workers=workers, on_done=self._note)
+
+    async def run(self) -> None:
+        """Work, sweep and resync until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._queue.run())
+            group.create_task(self._sweep_forever())
+            group.create_task(self._resync_forever())
+
+    async def wake(self, key: Key) -> None:
+        """Something about `key` changed: reconcile it and those that look at it."""
+        await self._queue.add(key)
+        kind, namespace, name = key
+        cache = self._context.cache
+        if not cache.bound:
+            return
+        if kind == "Channel":
+            for stream in cache.streams(namespace):
+                if stream.spec.channel.name == name:
+                    await self._queue.add(("LiveStream", namespace, stream.metadata.name))
+        elif kind == "LiveStream":
+            await self._queue.add((MODELS, namespace, ""))
+            await self._wake_around_stream(namespace, name)
+        elif kind == "FlashSale":
+            await self._wake_target(namespace, name)
+
+    async def _wake_around_stream(self, namespace: str, name: str) -> None:
+        cache = self._context.cache
+        stream = cache.stream(namespace, name)
+        if stream is None:
+            names = {channel.metadata.name for channel in cache.channels(namespace)}
+        else:
+            names = {stream.spec.channel.name}
+        for channel_name in names:
+            await self._queue.add(("Channel", namespace, channel_name))
+        for sale in cache.sales(namespace):
+            if (sale.spec.stream and sale.spec.stream.name == name) or sale.spec.channel:
+                await self._queue.add(("FlashSale", namespace, sale.metadata.name))
+
+    async def _wake_target(self, namespace: str, name: str) -> None:
+        sale = self._context.cache.sale(namespace, name)
+        stream = flashsale.target(self._context, sale) if sale else None
+        if stream:
+            await self._queue.add(("LiveStream", namespace, stream.metadata.name))
+
+    async def _reconcile(self, key: Key) -> float | None:
+        kind, namespace, name = key
+        if not self._context.cache.bound:
+            return 0.2
+        if kind == "LiveStream":
+            return await livestream.reconcile(self._context, namespace, name)
+        if kind == "Channel":
+            return await channel.reconcile(self._context, namespace, name)
+        if kind == "FlashSale":
+            return await flashsale.reconcile(self._context, namespace, name)
+        return await models.reconcile(self._context, namespace)
+
+    def _note(self, key: Key, result: str, seconds: float, waited: float) -> None:
+        RECONCILES.labels(key[0], result).inc()
+        RECONCILE_SECONDS.labels(key[0]).observe(seconds)
+        QUEUE_WAIT_SECONDS.observe(waited)
+        QUEUE_DEPTH.set(len(self._queue))
+
+    async def _sweep_forever(self) -> None:
+        rounds = 0
+        while True:
+            await asyncio.sleep(self._sweep_seconds)
+            rounds += 1
+            try:
+                await self._sweep()
+                if rounds % REPAIR_EVERY == 0:
+                    await self._context.publisher.repair()
+                SWEEPS.labels("ok").inc()
+            except (RedisError, OSError, TimeoutError) as error:
+                SWEEPS.labels("error").inc()
+                logger.warning("redis does not answer the sweep: %s", error)
+
+    async def _sweep(self) -> None:
+        context = self._context
+        if not context.cache.bound:
+            return
+        reports = await signals.read(self._redis, context.signals)
+        streams = [stream.id for stream in context.cache.streams()]
+        for stream_id in context.signals.changed_streams(streams, context.clock()):
+            namespace, _, name = stream_id.partition("/")
+            await self._queue.add(("LiveStream", namespace, name))
+        changed = set(context.signals.changed_sales(reports))
+        for sale in context.cache.sales() if changed else ():
+            if sale.metadata.uid in changed:
+                await self._queue.add(("FlashSale", sale.metadata.namespace, sale.metadata.name))
+
+    async def _resync_forever(self) -> None:
+        while True:
+            await asyncio.sleep(self._resync_seconds * random.uniform(0.8, 1.2))
+            for key in self._context.cache.resource_keys():
+                await self._queue.add((key[0], key[1], key[2]))

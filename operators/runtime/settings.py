@@ -1,0 +1,24 @@
+"""Settings of the operators' container."""
+
+from pathlib import Path
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class OperatorSettings(BaseSettings):
+    """Environment of `python -m operators`."""
+
+    model_config = SettingsConfigDict(env_prefix="HAAT_", extra="ignore", populate_by_name=True)
+
+    pod_ip: str = Field("127.0.0.1", validation_alias=AliasChoices("POD_IP", "pod_ip"))
+    pod_name: str = Field("local", validation_alias=AliasChoices("POD_NAME", "pod_name"))
+    pod_namespace: str = Field("haat-system", validation_alias=AliasChoices("POD_NAMESPACE", "pod_namespace"))
+    listen_port: int = Field(8080, ge=1, le=65535)
+    platform_file: Path = Path("/etc/haat/platform/platform.yaml")
+    redis_url: str = "redis://127.0.0.1:6379/0"
+    log_level: str = "INFO"
+    workers: int = Field(16, ge=1, le=256)
+    leader_election: bool = True
+    resync_seconds: float = Field(300.0, gt=0)
+    sweep_seconds: float = Field(1.0, gt=0)

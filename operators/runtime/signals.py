@@ -1,0 +1,121 @@
+"""The sweep: one read of the heartbeats and ledger reports a second, and who must be reconciled because of them.
+
+Pods never write to the API server and the operators never poll pods: both meet in two Redis hashes. Only a change of
+what a status would show wakes a reconcile, so a thousand steady streams cost one HGETALL a second.
+"""
+
+import json
+import logging
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from redis.asyncio import Redis
+
+from operators.core.scaling import Sample
+from operators.livestream.observe import RoomBeat, TranscoderBeat, room_beat, transcoder_beat
+from operators.livestream.status import reported_viewers
+
+HEARTBEATS, REPORTS = "haat:heartbeats", "haat:sales:status"
+FORGET_SECONDS = 30.0
+HISTORY_SECONDS = 300.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Signals:
+    """The last sweep and what is remembered between sweeps."""
+
+    heartbeats: dict[str, str] = field(default_factory=dict)
+    reports: dict[str, str] = field(default_factory=dict)
+    history: dict[str, deque[Sample]] = field(default_factory=dict)
+    seen: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+
+    def transcoder(self, stream: str, now: float) -> TranscoderBeat | None:
+        """The transcoder's last word."""
+        return transcoder_beat(self.heartbeats, stream, now)
+
+    def room(self, stream: str, now: float) -> RoomBeat:
+        """The room's pods together."""
+        return room_beat(self.heartbeats, stream, now)
+
+    def samples(self, stream: str) -> tuple[Sample, ...]:
+        """Connections over the last minutes."""
+        return tuple(self.history.get(stream, ()))
+
+    def changed_streams(self, streams: Iterable[str], now: float) -> list[str]:
+        """Streams whose visible state differs from that at the last call; remembers samples on the way."""
+        changed = []
+        for stream in streams:
+            beat, room = self.transcoder(stream, now), self.room(stream, now)
+            if room.pods:
+                self._remember(stream, Sample(now, room.connections))
+            before = self.seen.get(stream)
+            shown = reported_viewers(before[-1] if before else 0, room.viewers)
+            state = (_media_state(beat), room.pods, _scale(room.connections), shown)
+            if state != before:
+                self.seen[stream] = state
+                changed.append(stream)
+        return changed
+
+    def changed_sales(self, reports: Mapping[str, str]) -> list[str]:
+        """Uids of sales whose report differs from the last one (its time stamp aside); takes the new ones over."""
+        changed = [uid for uid in reports.keys() | self.reports.keys() if _report(reports, uid) != self._known(uid)]
+        self.reports = dict(reports)
+        return changed
+
+    def forget(self, stream: str) -> None:
+        """Drop what is remembered of a stream that is gone."""
+        self.history.pop(stream, None)
+        self.seen.pop(stream, None)
+
+    def _known(self, uid: str) -> Any:
+        return _report(self.reports, uid)
+
+    def _remember(self, stream: str, sample: Sample) -> None:
+        history = self.history.setdefault(stream, deque())
+        history.append(sample)
+        while history and sample.at - history[0].at > HISTORY_SECONDS:
+            history.popleft()
+
+
+async def read(redis: Redis, signals: Signals) -> Mapping[str, str]:
+    """Read both hashes: heartbeats go into `signals`, the sale reports are returned. Old heartbeats are removed."""
+    pipeline = redis.pipeline(transaction=False)
+    pipeline.hgetall(HEARTBEATS)
+    pipeline.hgetall(REPORTS)
+    heartbeats, reports = await pipeline.execute()
+    now = time.time()
+    dead = [name for name, text in heartbeats.items() if _is_old(text, now)]
+    if dead:
+        await redis.hdel(HEARTBEATS, *dead)
+    signals.heartbeats = {name: text for name, text in heartbeats.items() if name not in dead}
+    result: Mapping[str, str] = reports
+    return result
+
+
+def _media_state(beat: TranscoderBeat | None) -> tuple[Any, ...]:
+    return (None,) if beat is None else (beat.pod, beat.receiving, beat.playable, beat.rungs, beat.since)
+
+
+def _scale(connections: int) -> int:
+    """Connections rounded to about a tenth, so that each single viewer does not wake a reconcile."""
+    return connections if connections < 10 else round(connections, 1 - len(str(connections)))
+
+
+def _report(reports: Mapping[str, str], uid: str) -> Any:
+    try:
+        body = json.loads(reports[uid])
+    except (KeyError, ValueError):
+        return None
+    return {key: value for key, value in body.items() if key != "ts_ms"} if isinstance(body, dict) else None
+
+
+def _is_old(text: str, now: float) -> bool:
+    try:
+        return now - float(json.loads(text)["ts_ms"]) / 1000 > FORGET_SECONDS
+    except (ValueError, KeyError, TypeError):
+        return True

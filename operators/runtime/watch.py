@@ -1,0 +1,106 @@
+"""What kopf does for us: watching, resuming, indexing. Handlers only wake the queue.
+
+`on.event` handlers see every change of a resource and of its children, which is what level-triggered reconciling needs;
+they do nothing that can fail, because kopf does not retry them.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import kopf
+
+from operators.api import KINDS
+from operators.api.base import GROUP, VERSION
+from operators.core.children import OWNER_LABEL
+from operators.runtime.cache import Cache
+
+Wake = Callable[[tuple[str, str, str]], Awaitable[None]]
+CHILD_KINDS = (
+    ("", "v1", "configmaps"),
+    ("", "v1", "services"),
+    ("", "v1", "serviceaccounts"),
+    ("apps", "v1", "deployments"),
+    ("policy", "v1", "poddisruptionbudgets"),
+    ("networking.k8s.io", "v1", "ingresses"),
+)
+CATALOG_LABEL = "haat.dev/catalog"
+_OWNER_KINDS = {kind.kind_name.lower(): kind.kind_name for kind in KINDS}
+
+
+def build_registry(cache: Cache, wake: Wake) -> kopf.OperatorRegistry:
+    """The handlers and indices of all kinds."""
+    registry = kopf.OperatorRegistry()
+    _indices(registry)
+    for kind in KINDS:
+        _watch_resource(registry, kind.plural, kind.kind_name, cache, wake)
+    for group, version, plural in CHILD_KINDS:
+        _watch_child(registry, (group, version, plural), cache, wake)
+    _watch_catalogs(registry, cache, wake)
+    return registry
+
+
+def _indices(registry: kopf.OperatorRegistry) -> None:
+    async def resources(body: kopf.Body, **_: Any) -> dict[tuple[str, str, str], dict[str, Any]]:
+        return {(body["kind"], body.meta.namespace or "", body.meta.name or ""): dict(body)}
+
+    async def children(body: kopf.Body, **_: Any) -> dict[tuple[str, str], dict[str, Any]]:
+        return {(body.meta.namespace or "", body.meta.labels[OWNER_LABEL]): dict(body)}
+
+    async def config_maps(body: kopf.Body, **_: Any) -> dict[tuple[str, str], dict[str, Any]]:
+        return {(body.meta.namespace or "", body.meta.name or ""): dict(body)}
+
+    for kind in KINDS:
+        kopf.index(GROUP, VERSION, kind.plural, id="resources", registry=registry)(resources)
+    for group, version, plural in CHILD_KINDS:
+        kopf.index(group, version, plural, id="children", labels={OWNER_LABEL: kopf.PRESENT}, registry=registry)(
+            children
+        )
+    kopf.index("", "v1", "configmaps", id="config_maps", labels={CATALOG_LABEL: kopf.PRESENT}, registry=registry)(
+        config_maps
+    )
+
+
+def _bind(cache: Cache, indices: dict[str, Any]) -> None:
+    """kopf hands the indices to each handler by name."""
+    cache.bind(indices["resources"], indices["children"], indices["config_maps"])
+
+
+def _watch_resource(registry: kopf.OperatorRegistry, plural: str, kind: str, cache: Cache, wake: Wake) -> None:
+    async def changed(*, namespace: str | None, name: str, **indices: Any) -> None:
+        _bind(cache, indices)
+        await wake((kind, namespace or "", name))
+
+    kopf.on.event(GROUP, VERSION, plural, registry=registry)(changed)
+
+
+def _watch_child(registry: kopf.OperatorRegistry, resource: tuple[str, str, str], cache: Cache, wake: Wake) -> None:
+    async def changed(*, namespace: str | None, labels: Any, **indices: Any) -> None:
+        _bind(cache, indices)
+        owner_kind, _, owner_name = labels[OWNER_LABEL].partition(".")
+        if owner_kind in _OWNER_KINDS:
+            await wake((_OWNER_KINDS[owner_kind], namespace or "", owner_name))
+
+    kopf.on.event(*resource, labels={OWNER_LABEL: kopf.PRESENT}, registry=registry)(changed)
+
+
+def _watch_catalogs(registry: kopf.OperatorRegistry, cache: Cache, wake: Wake) -> None:
+    async def changed(*, namespace: str | None, name: str, **indices: Any) -> None:
+        _bind(cache, indices)
+        for stream in cache.streams(namespace or ""):
+            if stream.spec.catalog_ref is not None and stream.spec.catalog_ref.name == name:
+                await wake(("LiveStream", namespace or "", stream.metadata.name))
+
+    kopf.on.event("", "v1", "configmaps", labels={CATALOG_LABEL: kopf.PRESENT}, registry=registry)(changed)
+
+
+def build_settings() -> kopf.OperatorSettings:
+    """kopf without its own persistence, peering or chatter."""
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.networking.request_timeout = 10
+    settings.networking.connect_timeout = 5
+    settings.execution.default_backoff = 5
+    settings.peering.standalone = True
+    settings.persistence.finalizer = "haat.dev/kopf"
+    settings.watching.reconnect_backoff = 0.2
+    return settings

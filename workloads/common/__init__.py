@@ -1,0 +1,1 @@
+"""The only code that workloads share: settings, stores, tokens, errors, telemetry."""
