@@ -1,0 +1,57 @@
+# Haat. `make up` runs the whole platform on this machine; `make test` runs every test. `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+CLUSTER ?= devcluster
+
+.PHONY: help up down test check fmt bench gates docs images crds web clean doctor setup setup-dev
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: ## Install what the platform needs (wheels and npm packages only)
+	@$(PYTHON) hack/bootstrap.py runtime
+
+setup-dev:
+	@$(PYTHON) hack/bootstrap.py dev
+
+up: setup ## Start the platform here and keep it in the foreground (CLUSTER=devcluster|kind|current)
+	@exec $(PY) -m hack.cli up --cluster $(CLUSTER)
+
+down: ## Stop a platform that was started in this checkout
+	@test -x $(PY) && $(PY) -m hack.cli down || true
+
+doctor: ## Check this machine and say what is missing
+	@$(PYTHON) hack/bootstrap.py doctor
+
+web: setup ## Build the web application
+	@$(PY) -m hack.cli web-build
+
+test: setup-dev ## Run all tests; installs Chromium and kubectl where it may
+	@$(PY) -m hack.cli web-build
+	@$(PY) -m hack.cli test-tools
+	$(PY) -m pytest
+
+check: setup-dev ## ruff, mypy --strict, import-linter, generated files, web types
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
+	hack/generate-crds --check
+	@$(PY) -m hack.cli web-check
+
+fmt: ## Format the code
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+crds: ## Write crds/ and their chart from operators/api
+	hack/generate-crds
+
+bench: setup-dev ## Measure (NAME=cluster|media|fanout|commerce|models|web)
+	$(PY) -m benchmarks $(NAME)
+
+docs: setup-dev ## Build the documentation into site/
+	$(VENV)/bin/mkdocs build --strict
+
+clean: ## Remove what was built (not the platform's data in .haat)
+	rm -rf $(VENV) workloads/web/dist workloads/web/node_modules site

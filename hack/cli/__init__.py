@@ -1,0 +1,1 @@
+"""`haat`: the user's hand on the platform."""

@@ -1,0 +1,5 @@
+"""`python -m hack.cli` is `haat`."""
+
+from hack.cli.main import main
+
+main()

@@ -1,0 +1,150 @@
+"""The commands of `haat`. Exit codes: 0 done, 1 failed with a sentence, 2 wrong usage."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+import click
+
+from hack.cli import keys, tools, web
+from hack.cli.console import Console
+from hack.cli.errors import UserError
+from hack.cli.listing import table
+from hack.cli.paths import ENDPOINTS, KUBECONFIG, ROOT, STATE, WEB
+from hack.devcluster.client import ApiError
+
+
+class Haat(click.Group):
+    """Turns expected failures into one sentence and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            click.echo(f"haat: {error}", err=True)
+            sys.exit(error.code)
+        except ApiError as error:
+            click.echo(f"haat: the cluster refused: {error}", err=True)
+            sys.exit(1)
+
+
+@click.group(cls=Haat, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option("0.1.0", prog_name="haat")
+def main() -> None:
+    """Haat: live commerce in Kubernetes."""
+
+
+@main.command()
+@click.option(
+    "--cluster", type=click.Choice(["devcluster", "kind", "current"]), default="devcluster", show_default=True
+)
+def up(cluster: str) -> None:
+    """Start the platform and keep it in the foreground."""
+    if cluster == "devcluster":
+        from hack.cli.up import up as run_up
+
+        _run(run_up(Console()))
+        return
+    script = ROOT / "hack" / "kind" / "up"
+    sys.exit(subprocess.run([str(script), cluster], check=False).returncode)
+
+
+@main.command()
+def down() -> None:
+    """Stop the platform that runs in this checkout."""
+    lock = STATE / "up.lock"
+    text = lock.read_text().strip() if lock.exists() else ""
+    if not text.isdigit():
+        click.echo("nothing runs in this checkout")
+        return
+    try:
+        os.kill(int(text), signal.SIGTERM)
+    except ProcessLookupError:
+        click.echo("nothing runs in this checkout")
+        return
+    deadline = time.monotonic() + 45
+    while lock.read_text().strip() == text and time.monotonic() < deadline:
+        time.sleep(0.2)
+    click.echo("stopped" if lock.read_text().strip() != text else "still stopping; see .haat/logs")
+
+
+@main.command()
+def doctor() -> None:
+    """Check this machine and say what is missing."""
+    sys.exit(subprocess.run([sys.executable, str(ROOT / "hack" / "bootstrap.py"), "doctor"], check=False).returncode)
+
+
+@main.command()
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
+def endpoints(output: str) -> None:
+    """Print the addresses of the running platform."""
+    if not ENDPOINTS.exists():
+        raise UserError("nothing runs in this checkout; `make up` starts it.")
+    document = json.loads(ENDPOINTS.read_text())
+    if output == "json":
+        click.echo(json.dumps(document, indent=1))
+        return
+    for name, value in document.items():
+        click.echo(f"{name:12} {value}")
+
+
+@main.command()
+@click.argument("kind", type=click.Choice(["channels", "livestreams", "flashsales"]))
+@click.option("-n", "--namespace", default=None, help="Only this namespace.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
+def get(kind: str, namespace: str | None, output: str) -> None:
+    """List custom resources without kubectl."""
+    if not KUBECONFIG.exists():
+        raise UserError("nothing runs in this checkout; `make up` starts it.")
+    click.echo(_run(table(KUBECONFIG, kind, namespace, as_json=output == "json")))
+
+
+@main.command()
+@click.option("--role", type=click.Choice(["viewer", "moderator", "host"]), required=True)
+@click.option("--stream", "streams", multiple=True, required=True, help="Stream id <namespace>/<name>, or *.")
+@click.option("--name", default="Host", show_default=True)
+@click.option("--hours", default=24.0, show_default=True)
+def token(role: keys.Role, streams: tuple[str, ...], name: str, hours: float) -> None:
+    """Sign a token with this checkout's key."""
+    click.echo(keys.token(STATE / "auth.json", name=name, role=role, streams=list(streams), hours=hours))
+
+
+@main.command("auth-values")
+def auth_values() -> None:
+    """Print the chart's `auth` values, making the key pair when there is none."""
+    click.echo(json.dumps({"auth": keys.auth_values(STATE / "auth.json")}, indent=1))
+
+
+@main.command("web-build", hidden=True)
+def web_build() -> None:
+    """Build the web application if its sources changed."""
+    web.build(Console())
+
+
+@main.command("web-check", hidden=True)
+def web_check() -> None:
+    """Type-check, lint and unit-test the web application."""
+    console = Console()
+    web.install(console)
+    console.step(f"checking {WEB.relative_to(ROOT)}")
+    web.npm("run", "check")
+
+
+@main.command("test-tools", hidden=True)
+def test_tools() -> None:
+    """Install Chromium and kubectl for the tests, where that is allowed."""
+    tools.ensure(Console())
+
+
+def _run(work: Coroutine[Any, Any, Any]) -> Any:
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)

@@ -1,0 +1,1 @@
+"""Who people are: sessions for guests, and the public keys that everybody verifies tokens with."""
