@@ -18,6 +18,9 @@ from hack.cli.errors import UserError
 from hack.cli.listing import table
 from hack.cli.paths import ENDPOINTS, KUBECONFIG, ROOT, STATE, WEB
 from hack.devcluster.client import ApiError
+from workloads.common.tokens import Role
+
+CLUSTERS = ("devcluster", "kind", "current")
 
 
 class Haat(click.Group):
@@ -42,9 +45,7 @@ def main() -> None:
 
 
 @main.command()
-@click.option(
-    "--cluster", type=click.Choice(["devcluster", "kind", "current"]), default="devcluster", show_default=True
-)
+@click.option("--cluster", type=click.Choice(CLUSTERS), default="devcluster", show_default=True)
 def up(cluster: str) -> None:
     """Start the platform and keep it in the foreground."""
     if cluster == "devcluster":
@@ -111,7 +112,7 @@ def get(kind: str, namespace: str | None, output: str) -> None:
 @click.option("--stream", "streams", multiple=True, required=True, help="Stream id <namespace>/<name>, or *.")
 @click.option("--name", default="Host", show_default=True)
 @click.option("--hours", default=24.0, show_default=True)
-def token(role: keys.Role, streams: tuple[str, ...], name: str, hours: float) -> None:
+def token(role: Role, streams: tuple[str, ...], name: str, hours: float) -> None:
     """Sign a token with this checkout's key."""
     click.echo(keys.token(STATE / "auth.json", name=name, role=role, streams=list(streams), hours=hours))
 

@@ -1,7 +1,7 @@
 """Choosing ports: those that the user asks for, else those of last time, else free ones.
 
-A port is tried by binding it, which is the only honest answer; it may still be taken a moment later, and then the server
-that wanted it says so.
+A port is tried by binding it, which is the only honest answer; it may still be taken a moment later, and then the
+server that wanted it says so.
 """
 
 import json
@@ -68,7 +68,8 @@ def _demanded(env: dict[str, str], variable: str) -> int | None:
 
 def _free_from(candidates: list[int], taken: set[int]) -> int:
     start = candidates[-1]
-    for port in [*(item for item in candidates if item), *range(start, start + 500)]:
+    tries: list[int] = [item for item in candidates if item] + list(range(start, start + 500))
+    for port in tries:
         if port not in taken and is_free(port):
             return port
     raise UserError(f"no free port from {start} to {start + 500}; set HAAT_PORT to a free one.")
@@ -77,6 +78,6 @@ def _free_from(candidates: list[int], taken: set[int]) -> int:
 def _remembered(memory: Path) -> dict[str, int]:
     try:
         document = json.loads(memory.read_text())
-        return {name: int(port) for name, port in document.items()}
+        return {str(name): int(port) for name, port in document.items()}
     except (OSError, ValueError, AttributeError, TypeError):
         return {}

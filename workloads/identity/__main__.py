@@ -17,7 +17,7 @@ class IdentitySettings(Settings):
 
 def main() -> None:
     """Serve until SIGTERM."""
-    settings = IdentitySettings()  # type: ignore[call-arg]
+    settings = IdentitySettings()
     readiness = Readiness()
     app = build_app(Signer(settings.auth_private_key.get_secret_value()), readiness)
 

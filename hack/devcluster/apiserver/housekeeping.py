@@ -1,0 +1,304 @@
+"""What upstream's controller manager does for the API itself: garbage collection by owner, namespaces' content, the
+`default` account and root CA of a namespace, aggregated ClusterRoles, CRDs' serving, and the end of old Events.
+
+Work is queued by the store's observer and done in its own turn of the loop, so a write is never slowed by its
+consequences.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from hack.devcluster.apiserver import crds, deletion
+from hack.devcluster.apiserver import errors as err
+from hack.devcluster.apiserver.ages import parse_time
+from hack.devcluster.apiserver.calls import SYSTEM, Call
+from hack.devcluster.apiserver.kinds import Resource
+from hack.devcluster.apiserver.rbac import CLUSTER_ROLES, Rbac
+from hack.devcluster.apiserver.rest import Rest
+from hack.devcluster.apiserver.store import Event, Ref, Stored
+
+log = logging.getLogger(__name__)
+EVENT_TTL = timedelta(hours=1)
+SWEEP_SECONDS = 60.0
+Obj = dict[str, Any]
+
+
+class Housekeeper:
+    """Owner of the queue; `run` works it off."""
+
+    def __init__(self, rest: Rest, rbac: Rbac, *, ca: str, dropped: Callable[[str], None]) -> None:
+        self._rest = rest
+        self._store = rest.store
+        self._rbac = rbac
+        self._ca = ca
+        self._dropped = dropped
+        self._queue: deque[Ref] = deque()
+        self._queued: set[Ref] = set()
+        self._wake = asyncio.Event()
+        self._store.observers.append(self._observe)
+
+    def _observe(self, collection: str, event: Event) -> None:
+        stored = event.stored
+        ref = (collection, stored.namespace, stored.name)
+        if collection == crds.STORE_KEY:
+            self._serve(event)
+        if collection == CLUSTER_ROLES:
+            self._push(("aggregate", "", ""))
+        if event.type == "DELETED":
+            for dependent in self._store.dependents.get(stored.uid, ()):
+                self._push(dependent)
+            for owner in stored.owners:
+                if owner in self._store.uids:
+                    self._push(self._store.uids[owner])
+            if stored.namespace:
+                self._push_terminating(stored.namespace)
+            return
+        if stored.owners or b'"deletionTimestamp"' in stored.raw or collection == "namespaces":
+            self._push(ref)
+
+    def _push_terminating(self, namespace: str) -> None:
+        found = self._store.collection("namespaces").get("", namespace)
+        if found is not None and found.fields.get("status.phase") == "Terminating":
+            self._push(("namespaces", "", namespace))
+
+    def _push(self, ref: Ref) -> None:
+        if ref not in self._queued:
+            self._queued.add(ref)
+            self._queue.append(ref)
+            self._wake.set()
+
+    def _serve(self, event: Event) -> None:
+        obj = event.stored.load()
+        if event.type == "DELETED":
+            self._rest.registry.drop(obj["spec"]["group"], obj["spec"]["names"]["plural"])
+            self._dropped(event.stored.name)
+        elif event.before is None or event.before.load()["spec"] != obj["spec"]:
+            crds.register(self._rest.registry, obj)
+
+    def start(self) -> None:
+        """After a restore: serve the stored CRDs, look at everything once."""
+        for stored in self._store.collection(crds.STORE_KEY).scan():
+            crds.register(self._rest.registry, stored.load())
+        for name, collection in list(self._store.collections.items()):
+            for stored in collection.scan():
+                if stored.owners or b'"deletionTimestamp"' in stored.raw or name == "namespaces":
+                    self._push((name, stored.namespace, stored.name))
+
+    def settle(self) -> None:
+        """Work off what is queued now."""
+        while self._queue:
+            ref = self._queue.popleft()
+            self._queued.discard(ref)
+            try:
+                self._process(ref)
+            except err.ApiError as problem:
+                log.info("housekeeping of %s: %s", "/".join(ref), problem.message)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        loop = asyncio.get_running_loop()
+        sweep = loop.time() + SWEEP_SECONDS
+        while True:
+            try:
+                async with asyncio.timeout(max(0.01, sweep - loop.time())):
+                    await self._wake.wait()
+            except TimeoutError:
+                sweep = loop.time() + SWEEP_SECONDS
+                self.expire_events()
+            self._wake.clear()
+            while self._queue:
+                ref = self._queue.popleft()
+                self._queued.discard(ref)
+                try:
+                    self._process(ref)
+                except err.ApiError as problem:
+                    log.info("housekeeping of %s: %s", "/".join(ref), problem.message)
+                except Exception:
+                    log.exception("housekeeping of %s failed", "/".join(ref))
+                if len(self._queue) % 50 == 0:
+                    await asyncio.sleep(0)
+
+    def _process(self, ref: Ref) -> None:
+        collection, namespace, name = ref
+        if collection == "aggregate":
+            self._aggregate()
+            return
+        stored = self._store.collection(collection).get(namespace, name)
+        if stored is None:
+            return
+        resource = self._resource(collection)
+        if resource is None:
+            return
+        if collection == "namespaces":
+            self._namespace(resource, stored)
+        elif collection == crds.STORE_KEY and b'"deletionTimestamp"' in stored.raw:
+            self._crd_content(resource, stored)
+        if stored.owners:
+            self._owned(resource, stored)
+        current = self._store.collection(collection).get(namespace, name)
+        if current is not None and b'"deletionTimestamp"' in current.raw:
+            self._terminating(resource, current)
+
+    def _resource(self, collection: str) -> Resource | None:
+        return next(
+            (item for item in self._rest.registry.all() if item.store_key == collection and "list" in item.verbs), None
+        )
+
+    def _call(self, resource: Resource, stored: Stored, subresource: str = "") -> Call:
+        query = {"fieldManager": "kube-controller-manager"}
+        return Call(
+            SYSTEM, resource, namespace=stored.namespace, name=stored.name, subresource=subresource, query=query
+        )
+
+    def _owned(self, resource: Resource, stored: Stored) -> None:
+        """Delete an object whose owners are all gone; drop references to absent owners when one is left."""
+        meta = stored.load()["metadata"]
+        if meta.get("deletionTimestamp"):
+            return
+        owners = meta["ownerReferences"]
+        alive = [owner for owner in owners if self._alive(owner, stored)]
+        waiting = [owner for owner in alive if self._foreground(owner)]
+        if alive and len(waiting) < len(alive):
+            if len(alive) < len(owners) or waiting:
+                obj = stored.load()
+                obj["metadata"]["ownerReferences"] = [owner for owner in alive if owner not in waiting] or alive
+                self._store.put(resource.store_key, obj)
+            return
+        policy = "Foreground" if waiting and self._store.dependents.get(stored.uid) else "Background"
+        if deletion.ORPHAN in (meta.get("finalizers") or ()):
+            policy = "Orphan"
+        options = {"propagationPolicy": policy, "preconditions": {"uid": meta["uid"]}}
+        self._rest.delete(self._call(resource, stored), stored, options)
+
+    def _alive(self, owner: Obj, stored: Stored) -> bool:
+        ref = self._store.uids.get(owner.get("uid", ""))
+        return ref is not None and ref[1] in ("", stored.namespace)
+
+    def _foreground(self, owner: Obj) -> bool:
+        collection, namespace, name = self._store.uids[owner["uid"]]
+        found = self._store.collection(collection).get(namespace, name)
+        if found is None or b'"deletionTimestamp"' not in found.raw:
+            return False
+        return deletion.FOREGROUND in (found.load()["metadata"].get("finalizers") or ())
+
+    def _terminating(self, resource: Resource, stored: Stored) -> None:
+        obj = stored.load()
+        finalizers = obj["metadata"].get("finalizers") or []
+        if deletion.ORPHAN in finalizers:
+            self._orphan(stored)
+            self._release(resource, obj, deletion.ORPHAN)
+        elif deletion.FOREGROUND in finalizers:
+            blocking = False
+            for ref in list(self._store.dependents.get(stored.uid, ())):
+                self._push(ref)
+                blocking = blocking or self._blocks(ref, stored.uid)
+            if not blocking:
+                self._release(resource, obj, deletion.FOREGROUND)
+        elif deletion.finished(resource, obj):
+            self._store.remove(resource.store_key, stored)
+
+    def _blocks(self, ref: Ref, uid: str) -> bool:
+        found = self._store.collection(ref[0]).get(ref[1], ref[2])
+        owners = found.load()["metadata"].get("ownerReferences") or () if found is not None else ()
+        return any(owner.get("uid") == uid and owner.get("blockOwnerDeletion") for owner in owners)
+
+    def _orphan(self, stored: Stored) -> None:
+        for collection, namespace, name in list(self._store.dependents.get(stored.uid, ())):
+            found = self._store.collection(collection).get(namespace, name)
+            if found is not None:
+                obj = found.load()
+                left = [owner for owner in obj["metadata"]["ownerReferences"] if owner.get("uid") != stored.uid]
+                obj["metadata"]["ownerReferences"] = left
+                if not left:
+                    del obj["metadata"]["ownerReferences"]
+                self._store.put(collection, obj)
+
+    def _release(self, resource: Resource, obj: Obj, finalizer: str) -> None:
+        meta = obj["metadata"]
+        meta["finalizers"] = [name for name in meta["finalizers"] if name != finalizer]
+        if not meta["finalizers"]:
+            del meta["finalizers"]
+        self._write_or_end(resource, obj)
+
+    def _write_or_end(self, resource: Resource, obj: Obj) -> None:
+        """Store a terminating object, or delete it when nothing holds it any more."""
+        current = self._store.collection(resource.store_key).get(
+            obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
+        )
+        if current is not None and deletion.finished(resource, obj):
+            self._store.remove(resource.store_key, current)
+        else:
+            self._store.put(resource.store_key, obj)
+
+    def _namespace(self, resource: Resource, stored: Stored) -> None:
+        if stored.fields.get("status.phase") != "Terminating":
+            self._furnish(stored)
+            return
+        left = 0
+        for item in self._rest.registry.stored():
+            if not item.namespaced:
+                continue
+            for child in list(self._store.collection(item.store_key).scan(stored.name)):
+                _, gone = self._rest.delete(self._call(item, child), child, {"propagationPolicy": "Background"})
+                left += not gone
+        if left:
+            return
+        current = self._store.collection("namespaces").get("", stored.name)
+        if current is None:
+            return
+        obj = current.load()
+        obj["spec"] = {key: value for key, value in (obj.get("spec") or {}).items() if key != "finalizers"}
+        self._write_or_end(resource, obj)
+
+    def _furnish(self, stored: Stored) -> None:
+        """The `default` ServiceAccount and the root CA of a namespace."""
+        wanted: list[tuple[str, Obj]] = [
+            ("serviceaccounts", {"metadata": {"name": "default"}}),
+            ("configmaps", {"metadata": {"name": "kube-root-ca.crt"}, "data": {"ca.crt": self._ca}}),
+        ]
+        for plural, obj in wanted:
+            resource = self._rest.registry.find("", "v1", plural)
+            if (
+                resource is not None
+                and self._store.collection(plural).get(stored.name, obj["metadata"]["name"]) is None
+            ):
+                call = Call(SYSTEM, resource, namespace=stored.name, query={"fieldManager": "kube-controller-manager"})
+                self._rest.create(call, self._rest.fit(call, obj))
+
+    def _crd_content(self, resource: Resource, stored: Stored) -> None:
+        """Delete the custom resources of a definition that is going, then let it go."""
+        spec = stored.load()["spec"]
+        served = self._rest.registry.any_version(spec["group"], spec["names"]["plural"])
+        left = 0
+        if served is not None:
+            for child in list(self._store.collection(served.store_key).scan()):
+                _, gone = self._rest.delete(self._call(served, child), child, {})
+                left += not gone
+        if not left:
+            obj = stored.load()
+            if crds.FINALIZER in (obj["metadata"].get("finalizers") or ()):
+                self._release(resource, obj, crds.FINALIZER)
+
+    def _aggregate(self) -> None:
+        for stored in list(self._store.collection(CLUSTER_ROLES).scan()):
+            obj = stored.load()
+            if obj.get("aggregationRule"):
+                rules = self._rbac.aggregated(obj)
+                if rules != (obj.get("rules") or []):
+                    obj["rules"] = rules
+                    self._store.put(CLUSTER_ROLES, obj)
+
+    def expire_events(self) -> None:
+        """Delete Events older than an hour."""
+        limit = self._rest.now() - EVENT_TTL
+        for stored in list(self._store.collection("events").scan()):
+            obj = stored.load()
+            last = parse_time(obj.get("lastTimestamp")) or parse_time(obj["metadata"].get("creationTimestamp"))
+            if last is not None and last < limit:
+                self._store.remove("events", stored)

@@ -1,0 +1,136 @@
+"""PATCH in its four forms, each one read-merge-write in one step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hack.devcluster.apiserver import errors as err
+from hack.devcluster.apiserver import managed, ssa
+from hack.devcluster.apiserver.calls import Call
+from hack.devcluster.apiserver.patches import json_patch, merge_patch
+from hack.devcluster.apiserver.rest import Obj, Rest
+from hack.devcluster.apiserver.store import Stored
+from hack.devcluster.apiserver.strategic import strategic_merge
+
+JSON_PATCH, MERGE, STRATEGIC = (
+    f"application/{name}+json" for name in ("json-patch", "merge-patch", "strategic-merge-patch")
+)
+APPLY = "application/apply-patch+yaml"
+
+
+class Patching:
+    """Applies patches through `rest`."""
+
+    def __init__(self, rest: Rest) -> None:
+        self._rest = rest
+
+    def patch(self, call: Call, media: str, body: Any) -> tuple[Stored, int]:
+        """(result, 200 or 201)."""
+        if media == APPLY:
+            return self.apply(call, body)
+        if media not in (JSON_PATCH, MERGE, STRATEGIC) or (media == STRATEGIC and call.resource.crd is not None):
+            forms = [JSON_PATCH, MERGE, *([STRATEGIC] if call.resource.crd is None else []), APPLY]
+            raise err.unsupported_media(", ".join(forms))
+        stored = self._rest.find(call.resource, call.namespace, call.name)
+        old = self._rest.view(call.resource, stored)
+        new = self.patched(call, media, old, body)
+        return self._rest.replace(call, stored, self._rest.fit(call, new), partial=True), 200
+
+    def patched(self, call: Call, media: str, old: Obj, body: Any) -> Any:
+        """The patched object. 400 or 422 for a bad patch."""
+        if media == JSON_PATCH:
+            return json_patch(old, body)
+        if not isinstance(body, dict):
+            raise err.bad_request("error decoding patch: a merge patch is an object")
+        if media == MERGE:
+            return merge_patch(old, body)
+        return strategic_merge(old, body, self._rest.registry.schema(call.resource))
+
+    def apply(self, call: Call, body: Any) -> tuple[Stored, int]:
+        """Server-side apply; creates the object when it does not exist."""
+        resource = call.resource
+        config = self._config(call, body)
+        stored = self._rest.store.collection(resource.store_key).get(call.namespace, call.name)
+        live = self._rest.view(resource, stored) if stored is not None else None
+        if live is None and call.subresource:
+            raise err.not_found(resource.plural, resource.group, call.name)
+        uid = config["metadata"].get("uid")
+        if live is None and uid:
+            why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+            raise err.conflict(resource.plural, resource.group, call.name, why)
+        merged, entries = self._merge(call, live, config)
+        if stored is None:
+            return self._rest.create(call, self._rest.fit(call, merged), entries=entries), 201
+        for field in ("resourceVersion", "uid"):
+            if config["metadata"].get(field):
+                merged["metadata"][field] = config["metadata"][field]
+        return self._rest.replace(call, stored, self._rest.fit(call, merged), entries=entries, partial=True), 200
+
+    def _merge(self, call: Call, live: Obj | None, config: Obj) -> tuple[Obj, list[Obj]]:
+        resource = call.resource
+        try:
+            merged, managers = ssa.apply(
+                live=live,
+                config=config,
+                node=self._rest.registry.schema(resource),
+                manager=call.query["fieldManager"],
+                api_version=resource.api_version,
+                subresource=call.target,
+                reset=managed.reset_fields(status=resource.status, subresource=call.target),
+                force=call.query.get("force", "") in ("1", "true", "True"),
+                now=self._rest.stamp(),
+            )
+        except ssa.SchemaMismatch as problem:
+            where = f"{call.namespace}/{call.name}; {resource.api_version}, Kind={resource.kind}"
+            message = f"failed to create typed patch object ({where}): {problem}"
+            raise err.ApiError(500, "InternalError", message) from problem
+        return merged, managed.encode(managers)
+
+    def _config(self, call: Call, body: Any) -> Obj:
+        resource = call.resource
+        if not call.query.get("fieldManager"):
+            cause = err.required("fieldManager", "is required for apply patch")
+            raise err.invalid("PatchOptions", "meta.k8s.io", "", [cause])
+        if not isinstance(body, dict):
+            raise err.bad_request("error decoding YAML: an apply configuration is an object")
+        if body.get("apiVersion") != resource.api_version or body.get("kind") != resource.kind:
+            got = f"{body.get('apiVersion', '')}, Kind={body.get('kind', '')}"
+            raise err.bad_request(
+                f"the apply configuration ({got}) must be of {resource.api_version}, Kind={resource.kind}"
+            )
+        meta = body.setdefault("metadata", {}) or {}
+        body["metadata"] = meta
+        if not isinstance(meta, dict):
+            raise err.bad_request("metadata must be an object")
+        if meta.get("managedFields"):
+            raise err.bad_request("metadata.managedFields must be nil")
+        if meta.setdefault("name", call.name) != call.name:
+            raise err.bad_request(
+                f"the name of the object ({meta['name']}) does not match the name on the URL ({call.name})"
+            )
+        if call.namespace and meta.setdefault("namespace", call.namespace) != call.namespace:
+            raise err.bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request"
+            )
+        plain: Obj = _without_nulls(self._typed(call, body))
+        return plain
+
+    def _typed(self, call: Call, body: Obj) -> Obj:
+        """Quantities and times in canonical form, so that a repeated apply finds no difference."""
+        if call.resource.crd is not None:
+            return body
+        unknown: list[str] = []
+        fitted = self._rest.conformed(call, body, unknown)
+        if unknown:
+            where = f"{call.namespace}/{call.name}; {call.resource.api_version}, Kind={call.resource.kind}"
+            message = f"failed to create typed patch object ({where}): .{unknown[0]}: field not declared in schema"
+            raise err.ApiError(500, "InternalError", message)
+        return fitted
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
+    return value

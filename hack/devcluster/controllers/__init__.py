@@ -1,0 +1,1 @@
+"""The controllers that a kube-controller-manager would run, one kind a module."""

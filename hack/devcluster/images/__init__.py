@@ -1,0 +1,1 @@
+"""Container images that have a local command in their place."""

@@ -1,0 +1,1 @@
+"""The node agent: runs the containers of pods as local process groups."""

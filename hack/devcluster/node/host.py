@@ -1,0 +1,23 @@
+"""What the parts of a pod ask of the pod."""
+
+from typing import Protocol
+
+from hack.devcluster.node.launch import LaunchPlan
+from hack.devcluster.node.logs import LogFile
+from hack.devcluster.objects import Obj
+
+
+class Host(Protocol):
+    """What a runner needs of its pod."""
+
+    uid: str
+    address: str
+    stopping: bool
+
+    def plan(self, container: Obj) -> LaunchPlan: ...
+    def log_file(self, container: str, restart: int) -> LogFile: ...
+    def track_log(self, log: LogFile, *, opened: bool) -> None: ...
+    def changed(self) -> None: ...
+    def event(self, kind: str, reason: str, message: str) -> None: ...
+    async def pause(self, seconds: float) -> None: ...
+    def grace(self) -> float: ...

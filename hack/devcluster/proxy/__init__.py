@@ -1,0 +1,1 @@
+"""Service load balancer and Ingress reverse proxy in user space."""

@@ -1,0 +1,1 @@
+"""HTTP interface of commerce: thin handlers over the ledger's functions."""

@@ -1,0 +1,117 @@
+"""Settings of the transcoder container, and `stream.json`, the stream that it serves."""
+
+import json
+import logging
+import math
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from workloads.common.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+class ConfigError(Exception):
+    """A mounted file is missing or wrong; the message names the file and the field."""
+
+
+class TranscoderSettings(Settings):
+    """Environment of the transcoder, beside what every container has."""
+
+    stream_key_file: Path | None = None
+    rtmp_url: str = ""
+    ffmpeg: str = ""
+    x264_preset: str = "superfast"
+    dvr_seconds: float = Field(30.0, ge=6)
+    max_window_bytes: int = Field(256 * 1024 * 1024, ge=1024 * 1024)
+
+
+class Rung(BaseModel):
+    """One video rendition of the ladder; its short side is what its name counts."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")
+    width: int = Field(ge=16, le=7680)
+    height: int = Field(ge=16, le=7680)
+    fps: float = Field(ge=1, le=120)
+    video_kbps: int = Field(ge=50, le=100_000)
+
+    @property
+    def short_side(self) -> int:
+        """Lines of the picture in landscape, columns in portrait."""
+        return min(self.width, self.height)
+
+
+class Ladder(BaseModel):
+    """What the encoder makes of the source."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    rungs: tuple[Rung, ...] = Field(min_length=1, max_length=10)
+    audio_kbps: int = Field(128, ge=16, le=512)
+    gop_seconds: float = Field(2.0, ge=0.5, le=10)
+    segment_seconds: float = Field(2.0, ge=0.5, le=10)
+    part_seconds: float = Field(0.2, ge=0.05, le=2)
+
+    @field_validator("rungs")
+    @classmethod
+    def _names_are_unique(cls, rungs: tuple[Rung, ...]) -> tuple[Rung, ...]:
+        names = [rung.name for rung in rungs]
+        if len(set(names)) != len(names) or "audio" in names:
+            raise ValueError("rung names must be unique and not 'audio'")
+        return tuple(sorted(rungs, key=lambda rung: -rung.short_side))
+
+    @property
+    def cut_seconds(self) -> float:
+        """Length of a segment: the wanted one, rounded up to whole groups of pictures."""
+        return max(1, math.ceil(self.segment_seconds / self.gop_seconds - 1e-6)) * self.gop_seconds
+
+
+class StreamSpec(BaseModel):
+    """`stream.json` (docs/explanation/contracts.md), as far as the transcoder needs it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    stream: str = Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    uid: str = ""
+    title: str = ""
+    ladder: Ladder
+
+
+def load_stream(path: Path) -> StreamSpec:
+    """The stream that this pod serves; ConfigError when the file is missing or wrong."""
+    try:
+        return StreamSpec.model_validate(json.loads(path.read_text()))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ConfigError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    except ValueError as error:
+        raise ConfigError(f"{path}: not JSON: {error}") from error
+
+
+class StreamKey:
+    """The mounted stream key, read again whenever the file changes (a rotated Secret needs no restart)."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._stamp: tuple[int, int] | None = None
+        self._value = ""
+
+    def read(self) -> str:
+        """The current key; empty when there is none, which accepts nobody."""
+        if self._path is None:
+            return ""
+        try:
+            status = self._path.stat()
+            stamp = (status.st_mtime_ns, status.st_size)
+            if stamp != self._stamp:
+                self._value = self._path.read_text().strip()
+                self._stamp = stamp
+        except OSError as error:
+            # During the symlink swap of a Secret update the file is briefly away: the last key stays good.
+            logger.warning("the stream key cannot be read: %s", error)
+        return self._value
