@@ -113,7 +113,7 @@ async def start_cluster(console: Console, chosen: ports.Ports, servers: list[Ser
 def service_cidr(root: Path) -> str:
     """Addresses for Services: a range of 127.0.0.0/8 of this checkout's own, so that two checkouts do not meet."""
     number = int.from_bytes(hashlib.sha256(str(root).encode()).digest()[:2], "big")
-    return f"127.{16 + number % 32}.{(number // 32) % 256 & 0xF0}.0/20"
+    return f"127.{96 + number % 32}.{(number // 32) % 256 & 0xF0}.0/20"
 
 
 async def install_charts(console: Console, chosen: ports.Ports, client: ApiClient) -> None:

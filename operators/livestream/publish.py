@@ -10,6 +10,7 @@ from operators.api import LiveStream
 from operators.core.plan import Publication
 from operators.core.platform import Platform
 from operators.livestream import names
+from operators.livestream.children.workload import HTTP_PORT
 from operators.livestream.observe import StreamObserved
 
 STREAMS_KEY, INGEST_KEY, CATALOGS_KEY = "haat:streams", "haat:ingest", "haat:catalogs"
@@ -77,4 +78,4 @@ def _directory_entry(stream: LiveStream, observed: StreamObserved, platform: Pla
 def _service_url(observed: StreamObserved, name: str) -> str:
     service = observed.child("Service", name) or {}
     address = (service.get("spec") or {}).get("clusterIP") or ""
-    return f"http://{address}:80" if address and address != "None" else ""
+    return f"http://{address}:{HTTP_PORT}" if address and address != "None" else ""

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from workloads.common.loops import going_on
+
 CATALOGS, CHANGED = "haat:catalogs", "haat:catalogs:changed"
 RESYNC_SECONDS = 5.0
 
@@ -83,7 +85,7 @@ class CatalogKeeper:
         """Sync at each announcement and every few seconds; `listener` comes from `connect_listener`."""
         async with listener.pubsub(ignore_subscribe_messages=True) as pubsub:
             await pubsub.subscribe(CHANGED)
-            while True:
+            while going_on():
                 try:
                     await self.sync()
                     await pubsub.get_message(timeout=RESYNC_SECONDS)

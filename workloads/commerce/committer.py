@@ -19,6 +19,7 @@ from workloads.commerce import stock_shield
 from workloads.commerce.allocate import Request, allocate
 from workloads.commerce.ledger import Allocate, Answer, Fenced, UnknownSale, commit_batch
 from workloads.common import shield
+from workloads.common.loops import going_on
 from workloads.common.purchase import channel
 from workloads.common.shield import Shield
 
@@ -71,7 +72,7 @@ class Committer:
 
     async def run(self) -> None:
         """Commit until cancelled. Fenced ends it: another committer leads."""
-        while True:
+        while going_on():
             try:
                 await self._round()
             except (RedisError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:

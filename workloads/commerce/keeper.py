@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from workloads.commerce import ledger, sales, stock_shield
 from workloads.commerce.committer import Committer
+from workloads.common.loops import going_on
 from workloads.common.rooms import Rooms
 from workloads.common.shield import Shield
 
@@ -54,7 +55,7 @@ class Keeper:
 
     async def watch(self, listener: Redis) -> None:
         """Sync at once when an operator announces a change; `listener` comes from `connect_listener`."""
-        while True:
+        while going_on():
             try:
                 async with listener.pubsub(ignore_subscribe_messages=True) as pubsub:
                     await pubsub.subscribe(CHANGED)
@@ -69,7 +70,7 @@ class Keeper:
         self._resync.set()
 
     async def _forever(self, work: Any, seconds: float) -> None:
-        while True:
+        while going_on():
             try:
                 await work()
             except Failure as error:
@@ -132,6 +133,7 @@ class Keeper:
                     "sale opened", extra={"sale": sale.id, "late_ms": round((time.time() - sale.starts_at) * 1e3)}
                 )
                 await self._tell(sale, "sale.opened")
+                self._resync.set()
             elif phase == "Open" and before in ("Paused", "SoldOut"):
                 await self._tell(sale, "sale.opened")
             if phase == "SoldOut":
@@ -168,7 +170,7 @@ class Keeper:
             if sale.id not in changed:
                 continue
             sold_out = figures.remaining == 0 and figures.total > 0
-            if sold_out and sale.opened_at and await sales.mark(self._pool, sale.id, "sold_out_at"):
+            if sold_out and await sales.mark(self._pool, sale.id, "sold_out_at"):
                 self._resync.set()
             await self._rooms.broadcast(sale.stream, "sale.tick", await self._board(sale))
 

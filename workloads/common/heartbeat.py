@@ -13,6 +13,8 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from workloads.common.loops import going_on
+
 KEY = "haat:heartbeats"
 INTERVAL_SECONDS = 1.0
 
@@ -36,7 +38,7 @@ class Heartbeat:
     async def run(self) -> None:
         """Beat once a second and at each nudge; on cancellation the field is removed."""
         try:
-            while True:
+            while going_on():
                 await self._beat()
                 try:
                     await asyncio.wait_for(self._wake.wait(), INTERVAL_SECONDS)

@@ -14,6 +14,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from workloads.common.loops import going_on
 from workloads.common.shield import STATUS, Shield, Tap, Verdict
 
 ANSWER_SECONDS = 5.0
@@ -66,7 +67,7 @@ class Purchases:
 
     async def listen(self, redis: Redis) -> None:
         """Hand out the ledger's answers until cancelled; `redis` comes from `connect_listener`."""
-        while True:
+        while going_on():
             try:
                 async with redis.pubsub(ignore_subscribe_messages=True) as pubsub:
                     await pubsub.subscribe(channel(self._pod))

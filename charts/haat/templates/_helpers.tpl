@@ -105,7 +105,7 @@ metadata:
 spec:
   selector: {{- include "haat.selector" . | nindent 4 }}
   ports:
-    - { name: http, port: 80, targetPort: http, protocol: TCP }
+    - { name: http, port: 8080, targetPort: http, protocol: TCP }
 {{- if gt (int .replicas) 1 }}
 ---
 apiVersion: policy/v1

@@ -115,7 +115,7 @@ class ApiServer:
             plain=Plain(self.registry, address=address).handle,
         )
         server = web.Server(shell.handle, access_log=None, keepalive_timeout=600, handler_cancellation=True)
-        self._runner = web.ServerRunner(server, shutdown_timeout=2.0)
+        self._runner = web.ServerRunner(server, shutdown_timeout=0.5)
         await self._runner.setup()
         site = web.TCPSite(
             self._runner,

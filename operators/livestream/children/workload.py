@@ -34,7 +34,7 @@ def build_service_account(stream: LiveStream) -> Manifest:
 
 
 def build_service(stream: LiveStream, name: str, component: str) -> Manifest:
-    """A ClusterIP Service on port 80 of a component's pods."""
+    """A ClusterIP Service of a component's pods, above port 1024 so that no node needs a privilege for it."""
     return child(
         stream,
         api_version="v1",
@@ -44,7 +44,7 @@ def build_service(stream: LiveStream, name: str, component: str) -> Manifest:
         spec={
             "type": "ClusterIP",
             "selector": selector(stream, component),
-            "ports": [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}],
+            "ports": [{"name": "http", "port": HTTP_PORT, "targetPort": "http", "protocol": "TCP"}],
         },
     )
 
