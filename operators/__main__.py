@@ -78,5 +78,6 @@ async def operate(settings: OperatorSettings, client: KubeClient, stop: asyncio.
 if __name__ == "__main__":
     configured = OperatorSettings()
     logs.configure(configured.log_level)
+    logging.getLogger("kopf").setLevel(logging.WARNING)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main(configured))

@@ -147,9 +147,12 @@ async def install_charts(console: Console, chosen: ports.Ports, client: ApiClien
 
 
 def chart_values(chosen: ports.Ports) -> dict[str, Any]:
-    """Values of the chart for this machine."""
+    """Values of the chart for this machine: small requests, so that one core and 3 GiB hold everything."""
     rtmp = f"rtmp://127.0.0.1:{chosen.rtmp}/live"
+    small = {"resources": {"requests": {"cpu": "20m", "memory": "64Mi"}}}
     return {
+        **{name: small for name in ("operators", "identity", "ingest", "edge", "commerce", "redis", "postgres")},
+        "sizes": {name: {"cpu": "50m", "memory": "96Mi"} for name in ("transcoder", "fanout", "models")},
         "publicUrl": f"http://127.0.0.1:{chosen.http}",
         "rtmp": {"publicUrl": rtmp, "internalUrl": rtmp, "service": {"type": "LoadBalancer", "nodePort": chosen.rtmp}},
         "auth": keys.auth_values(STATE / "auth.json"),

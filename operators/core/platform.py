@@ -60,6 +60,7 @@ class Sizes(Model):
 
     transcoder: Size = Size(cpu="500m", memory="256Mi", memory_limit="1Gi")
     fanout: Size = Size()
+    models: Size = Size(cpu="250m", memory="768Mi", memory_limit="3Gi")
 
 
 def _default_ladder() -> dict[str, Ladder]:

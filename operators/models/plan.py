@@ -85,7 +85,10 @@ def _cluster(platform: Platform) -> dict[str, object]:
             {"name": "RAY_USAGE_STATS_ENABLED", "value": "0"},
         ],
         "ports": [{"name": "serve", "containerPort": SERVE_PORT, "protocol": "TCP"}],
-        "resources": {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"memory": "3Gi"}},
+        "resources": {
+            "requests": {"cpu": platform.sizes.models.cpu, "memory": platform.sizes.models.memory},
+            "limits": {"memory": platform.sizes.models.memory_limit},
+        },
     }
     return {
         "rayVersion": "2.60.0",

@@ -4,6 +4,7 @@
 they do nothing that can fail, because kopf does not retry them.
 """
 
+import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -30,6 +31,7 @@ _OWNER_KINDS = {kind.kind_name.lower(): kind.kind_name for kind in KINDS}
 def build_registry(cache: Cache, wake: Wake) -> kopf.OperatorRegistry:
     """The handlers and indices of all kinds."""
     registry = kopf.OperatorRegistry()
+    kopf.on.login(registry=registry)(_login)
     _indices(registry)
     for kind in KINDS:
         _watch_resource(registry, kind.plural, kind.kind_name, cache, wake)
@@ -37,6 +39,13 @@ def build_registry(cache: Cache, wake: Wake) -> kopf.OperatorRegistry:
         _watch_child(registry, (group, version, plural), cache, wake)
     _watch_catalogs(registry, cache, wake)
     return registry
+
+
+async def _login(**options: Any) -> kopf.ConnectionInfo | None:
+    """KUBECONFIG where it is set, else the pod's service account."""
+    if os.environ.get("KUBECONFIG"):
+        return kopf.login_with_kubeconfig(**options)
+    return kopf.login_with_service_account(**options)
 
 
 def _indices(registry: kopf.OperatorRegistry) -> None:

@@ -1,5 +1,6 @@
 """Settings of the transcoder container, and `stream.json`, the stream that it serves."""
 
+import hmac
 import json
 import logging
 import math
@@ -94,24 +95,33 @@ def load_stream(path: Path) -> StreamSpec:
 
 
 class StreamKey:
-    """The mounted stream key, read again whenever the file changes (a rotated Secret needs no restart)."""
+    """The mounted keys, one a line, the stream's own first; read again whenever the file changes."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._stamp: tuple[int, int] | None = None
-        self._value = ""
+        self._keys: tuple[str, ...] = ()
 
-    def read(self) -> str:
-        """The current key; empty when there is none, which accepts nobody."""
+    def own(self) -> str:
+        """The stream's own key; empty when there is none."""
+        return next(iter(self.read()), "")
+
+    def accepts(self, presented: str) -> bool:
+        """Whether a publisher may use this key; without any key nobody may."""
+        matches = [hmac.compare_digest(presented.encode(), key.encode()) for key in self.read()]
+        return any(matches)
+
+    def read(self) -> tuple[str, ...]:
+        """All keys that are accepted now."""
         if self._path is None:
-            return ""
+            return ()
         try:
             status = self._path.stat()
             stamp = (status.st_mtime_ns, status.st_size)
             if stamp != self._stamp:
-                self._value = self._path.read_text().strip()
+                self._keys = tuple(line.strip() for line in self._path.read_text().splitlines() if line.strip())
                 self._stamp = stamp
         except OSError as error:
             # During the symlink swap of a Secret update the file is briefly away: the last key stays good.
             logger.warning("the stream key cannot be read: %s", error)
-        return self._value
+        return self._keys

@@ -6,7 +6,6 @@ decoder configuration and the current group of pictures, so encoder failure and 
 """
 
 import asyncio
-import hmac
 import logging
 from collections.abc import AsyncIterator
 
@@ -76,9 +75,7 @@ class Publisher:
             await asyncio.wait([self._current], timeout=5)
 
     def _admit(self, request: Request) -> None:
-        key = self._key.read()
-        given = bearer_token(request.headers.get("authorization", ""))
-        if not key or not hmac.compare_digest(given.encode(), key.encode()):
+        if not self._key.accepts(bearer_token(request.headers.get("authorization", ""))):
             raise Problem(401, "stream_key", "The stream key is not valid.")
         if self.draining:
             raise Problem(503, "draining", "This transcoder is going away.", retry_after_seconds=1)

@@ -46,7 +46,7 @@ def studio(stream: Stream, key: StreamKey, rtmp_url: str) -> dict[str, Any]:
     return {
         "stream": stream.spec.stream,
         "title": stream.spec.title,
-        "stream_key": key.read(),
+        "stream_key": key.own(),
         "rtmp_url": rtmp_url,
         "source": {"width": stream.source.width, "height": stream.source.height, "fps": stream.source.fps},
         "fps": round(stream.input.fps(), 1),

@@ -60,8 +60,8 @@ def _container(container: Obj, path: str, *, image: bool = True) -> list[Cause]:
     return causes
 
 
-def pod_spec(spec: Obj, path: str) -> list[Cause]:
-    """Causes of a PodSpec."""
+def pod_spec(spec: Obj, path: str, *, claims: tuple[str, ...] = ()) -> list[Cause]:
+    """Causes of a PodSpec; `claims` are volumes that a StatefulSet's claim templates will supply."""
     causes = []
     if not spec.get("containers"):
         causes.append(err.required(f"{path}.containers"))
@@ -80,7 +80,7 @@ def pod_spec(spec: Obj, path: str) -> list[Cause]:
     for kind in ("initContainers", "containers"):
         for at, container in enumerate(spec.get(kind) or ()):
             for index, mount in enumerate(container.get("volumeMounts") or ()):
-                if mount.get("name") not in volumes:
+                if mount.get("name") not in (*volumes, *claims):
                     where = f"{path}.{kind}[{at}].volumeMounts[{index}].name"
                     causes.append(Cause(where, f"Not found: {err.show(mount.get('name', ''))}", "FieldValueNotFound"))
     if spec.get("restartPolicy") not in (None, *_RESTART):
@@ -99,7 +99,9 @@ def pod_spec(spec: Obj, path: str) -> list[Cause]:
 def _template(spec: Obj, path: str, policies: tuple[str, ...]) -> list[Cause]:
     template = spec.get("template") or {}
     labels = (template.get("metadata") or {}).get("labels") or {}
-    causes = check_labels(labels, f"{path}.metadata.labels") + pod_spec(template.get("spec") or {}, f"{path}.spec")
+    claims = tuple(claim["metadata"]["name"] for claim in spec.get("volumeClaimTemplates") or ())
+    causes = check_labels(labels, f"{path}.metadata.labels")
+    causes += pod_spec(template.get("spec") or {}, f"{path}.spec", claims=claims)
     policy = (template.get("spec") or {}).get("restartPolicy")
     if policy and policy not in policies:
         causes.append(err.unsupported_value(f"{path}.spec.restartPolicy", policy, policies))

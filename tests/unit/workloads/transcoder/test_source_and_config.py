@@ -86,11 +86,13 @@ def test_a_missing_or_broken_stream_file_is_named(tmp_path: Path) -> None:
 
 def test_the_key_is_read_again_when_it_changes_and_survives_a_gap(tmp_path: Path) -> None:
     path = tmp_path / "key"
-    path.write_text("first\n")
+    path.write_text("first\nof-the-channel\n")
     key = StreamKey(path)
-    assert key.read() == "first"
+    assert key.own() == "first"
+    assert [key.accepts(given) for given in ("first", "of-the-channel", "second", "")] == [True, True, False, False]
     path.write_text("second-key")
-    assert key.read() == "second-key"
+    assert key.own() == "second-key"
     os.unlink(path)
-    assert key.read() == "second-key"
-    assert StreamKey(None).read() == ""
+    assert key.accepts("second-key")
+    assert not key.accepts("first")
+    assert not StreamKey(None).accepts("")
