@@ -99,7 +99,7 @@ async def start_cluster(console: Console, chosen: ports.Ports, servers: list[Ser
     CLUSTER_STATE.mkdir(parents=True, exist_ok=True)
     KUBECONFIG.unlink(missing_ok=True)
     arguments = ["--state-dir", str(CLUSTER_STATE / "api"), "--port", str(chosen.api)]
-    arguments += ["--kubeconfig-out", str(KUBECONFIG), "--service-cidr", service_cidr(ROOT)]
+    arguments += ["--kubeconfig-out", str(KUBECONFIG), "--service-cidr", service_cidr(STATE)]
     servers.append(await Server.start("API server", "hack.devcluster.apiserver", arguments))
     while not KUBECONFIG.exists():
         if not servers[0].running:
@@ -110,9 +110,9 @@ async def start_cluster(console: Console, chosen: ports.Ports, servers: list[Ser
     servers.append(await Server.start("node", "hack.devcluster.node", arguments))
 
 
-def service_cidr(root: Path) -> str:
-    """Addresses for Services: a range of 127.0.0.0/8 of this checkout's own, so that two checkouts do not meet."""
-    number = int.from_bytes(hashlib.sha256(str(root).encode()).digest()[:2], "big")
+def service_cidr(state: Path) -> str:
+    """Addresses for Services: a range of 127.0.0.0/8 of this state's own, so that two platforms do not meet."""
+    number = int.from_bytes(hashlib.sha256(str(state).encode()).digest()[:2], "big")
     return f"127.{96 + number % 32}.{(number // 32) % 256 & 0xF0}.0/20"
 
 

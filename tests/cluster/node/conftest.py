@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from workloads_support import Cluster, Space, eventually
+from tests.support.cluster import Cluster, Space, eventually
 
 from hack.devcluster.client import ApiClient, ApiError
 from hack.devcluster.objects import Obj, random_suffix

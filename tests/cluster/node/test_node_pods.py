@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from workloads_support import Space, container, downward, eventually, pod, script, server
+from tests.support.cluster import Space, container, downward, eventually, pod, script, server
 
 from hack.devcluster.objects import condition, status_of
 from hack.devcluster.resources import CONFIG_MAPS, PERSISTENT_VOLUME_CLAIMS, PODS, SECRETS

@@ -5,8 +5,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from conftest import start_node
-from workloads_support import Cluster, Space, eventually, pod, script
+from tests.cluster.node.conftest import start_node
+from tests.support.cluster import Cluster, Space, eventually, pod, script
 
 from hack.devcluster.node.context import cluster_marker
 from hack.devcluster.node.reaper import marked_processes

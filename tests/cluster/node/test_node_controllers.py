@@ -2,7 +2,7 @@
 
 import aiohttp
 import pytest
-from workloads_support import Cluster, Space, eventually, pod, script, server, template
+from tests.support.cluster import Cluster, Space, eventually, pod, script, server, template
 
 from hack.devcluster.objects import condition_true, name_of, spec_of, status_of
 from hack.devcluster.resources import (

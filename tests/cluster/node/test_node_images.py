@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from workloads_support import PYTHON, Cluster, Space, container, eventually, pod, script
+from tests.support.cluster import PYTHON, Cluster, Space, container, eventually, pod, script
 
 from hack.devcluster.objects import status_of
 from hack.devcluster.resources import PERSISTENT_VOLUME_CLAIMS, PODS

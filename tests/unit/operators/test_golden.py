@@ -1,0 +1,74 @@
+"""Every child as YAML that a reviewer can read, and as a type of the Kubernetes API that refuses unknown fields.
+
+After a wanted change: HAAT_UPDATE_GOLDEN=1 python -m pytest tests/unit/operators/test_golden.py
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+from kubernetes.aio import client
+
+from operators.api import KINDS
+from operators.api.crd import crd
+from operators.channel.plan import ChannelObserved
+from operators.channel.plan import plan as plan_channel
+from operators.flashsale.observe import SaleObserved
+from operators.flashsale.plan import plan as plan_sale
+from operators.livestream.plan import plan as plan_stream
+from operators.models.plan import ray_service
+from tests.unit.operators.builders import NOW, PLATFORM, channel, observed, sale, stream
+
+FOLDER = Path(__file__).parent / "golden"
+MODELS = {
+    "ConfigMap": client.V1ConfigMap,
+    "Secret": client.V1Secret,
+    "Service": client.V1Service,
+    "ServiceAccount": client.V1ServiceAccount,
+    "Deployment": client.V1Deployment,
+    "PodDisruptionBudget": client.V1PodDisruptionBudget,
+    "Ingress": client.V1Ingress,
+}
+
+
+def children() -> list[dict]:
+    made = [*plan_stream(stream(), observed(), PLATFORM, NOW).applies]
+    made += plan_channel(channel(), ChannelObserved(key="channel-key"), PLATFORM, NOW).applies
+    made += plan_sale(sale(), SaleObserved(stream()), NOW).applies
+    service = ray_service("shop", {"co-view"}, PLATFORM)
+    return [*made, *([service] if service else [])]
+
+
+@pytest.mark.parametrize("manifest", children(), ids=lambda item: f"{item['kind']}-{item['metadata']['name']}")
+def test_golden(manifest: dict) -> None:
+    path = FOLDER / f"{manifest['kind'].lower()}-{manifest['metadata']['name']}.yaml"
+    text = yaml.safe_dump(manifest, sort_keys=False, width=120)
+    if os.environ.get("HAAT_UPDATE_GOLDEN"):
+        path.write_text(text)
+    assert path.read_text() == text
+
+
+@pytest.mark.parametrize("manifest", children(), ids=lambda item: f"{item['kind']}-{item['metadata']['name']}")
+def test_the_api_knows_every_field(manifest: dict) -> None:
+    if manifest["kind"] in MODELS:
+        MODELS[manifest["kind"]].model_validate(manifest)
+
+
+def test_pods_are_restricted() -> None:
+    for manifest in children():
+        if manifest["kind"] == "Deployment":
+            pod = manifest["spec"]["template"]["spec"]
+            assert pod["securityContext"]["runAsNonRoot"]
+            assert pod["automountServiceAccountToken"] is False
+            for container in pod["containers"]:
+                assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+                assert container["securityContext"]["allowPrivilegeEscalation"] is False
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind_name)
+def test_crds_are_structural(kind: type) -> None:
+    client.V1CustomResourceDefinition.model_validate(crd(kind))
+    text = yaml.safe_dump(crd(kind))
+    assert "$ref" not in text
+    assert "anyOf" not in text
