@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 CLUSTER ?= devcluster
+LOCK := --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header -q
 
-.PHONY: help up down test check fmt bench gates docs images crds web clean doctor setup setup-dev
+.PHONY: help up down test check fmt bench gates docs images crds web lock audit clean doctor setup setup-dev
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,6 +53,15 @@ bench: setup-dev ## Measure (NAME=cluster|media|fanout|commerce|models|web)
 
 docs: setup-dev ## Build the documentation into site/
 	$(VENV)/bin/mkdocs build --strict
+
+lock: setup-dev ## Write the lock files from pyproject.toml
+	$(VENV)/bin/uv pip compile pyproject.toml --python-version 3.11 --extra models $(LOCK) -o hack/requirements/runtime.lock
+	$(VENV)/bin/uv pip compile pyproject.toml --python-version 3.11 --extra models --extra dev \
+	  -c hack/requirements/runtime.lock $(LOCK) -o hack/requirements/dev.lock
+
+audit: setup-dev ## Look for known vulnerabilities in the pinned packages
+	$(VENV)/bin/pip-audit --require-hashes --disable-pip -r hack/requirements/runtime.lock
+	@$(PY) -m hack.cli web-audit
 
 clean: ## Remove what was built (not the platform's data in .haat)
 	rm -rf $(VENV) workloads/web/dist workloads/web/node_modules site

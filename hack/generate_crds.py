@@ -1,4 +1,4 @@
-"""Write crds/*.yaml, and their copies in charts/haat-crds, from the models; `--check` fails on a difference."""
+"""Write crds/*.yaml, their copies in charts/haat-crds, and their reference page; `--check` fails on a difference."""
 
 import json
 import sys
@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from hack.reference import markdown
 from operators.api import KINDS
 from operators.api.crd import crd
 
@@ -28,15 +29,15 @@ def _yaml(document: dict[str, Any]) -> str:
 def main(arguments: list[str]) -> int:
     """Write or check the files; 1 when a check finds a difference."""
     check, stale = "--check" in arguments, []
-    for folder in FOLDERS:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in documents().items():
-            path = folder / name
-            if path.exists() and path.read_text() == content:
-                continue
-            stale.append(str(path.relative_to(ROOT)))
-            if not check:
-                path.write_text(content)
+    wanted = {folder / name: content for folder in FOLDERS for name, content in documents().items()}
+    wanted[ROOT / "docs" / "reference" / "resources.md"] = markdown()
+    for path, content in wanted.items():
+        if path.exists() and path.read_text() == content:
+            continue
+        stale.append(str(path.relative_to(ROOT)))
+        if not check:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
     if stale:
         sys.stderr.write(f"{'out of date' if check else 'written'}: {', '.join(stale)}\n")
     return 1 if check and stale else 0

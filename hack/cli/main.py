@@ -138,6 +138,14 @@ def web_check() -> None:
     web.npm("run", "check")
 
 
+@main.command("web-audit", hidden=True)
+def web_audit() -> None:
+    """Look for known vulnerabilities in the npm packages that reach a browser."""
+    console = Console()
+    web.install(console)
+    web.npm("audit", "--omit=dev")
+
+
 @main.command("test-tools", hidden=True)
 def test_tools() -> None:
     """Install Chromium and kubectl for the tests, where that is allowed."""
