@@ -97,7 +97,8 @@ def pip_install(profile: str) -> None:
     total = len(re.findall(r"^[A-Za-z0-9].*==", lock.read_text(), flags=re.MULTILINE))
     command = [str(VENV / "bin/python"), "-m", "pip", "install", "--require-hashes", "--progress-bar", "off"]
     command += ["--disable-pip-version-check", "--no-input", "-r", str(lock)]
-    started, seen, tail = time.monotonic(), 0, []
+    started, seen = time.monotonic(), 0
+    tail: list[str] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         for line in process.stdout or ():
             tail = [*tail[-15:], line.rstrip()]

@@ -20,11 +20,8 @@ def markdown() -> str:
         parts.append(f"## {kind.kind_name}\n\n{kind.description}\n\nShort name: `{', '.join(kind.short_names)}`.\n")
         for part in ("spec", "status"):
             rows = list(_rows(document["properties"][part], ""))
-            parts.append(
-                f"### {kind.kind_name} {part}\n\n| field | type | default | notes |\n|---|---|---|---|\n"
-                + "\n".join(rows)
-                + "\n"
-            )
+            head = f"### {kind.kind_name} {part}\n\n| field | type | default | notes |\n|---|---|---|---|\n"
+            parts.append(head + "\n".join(rows) + "\n")
         rules = [rule for _, rule in _rules(document, "")]
         if rules:
             parts.append("Rules: " + "; ".join(rules) + ".\n")

@@ -151,7 +151,7 @@ def chart_values(chosen: ports.Ports) -> dict[str, Any]:
     rtmp = f"rtmp://127.0.0.1:{chosen.rtmp}/live"
     small = {"resources": {"requests": {"cpu": "20m", "memory": "64Mi"}}}
     return {
-        **{name: small for name in ("operators", "identity", "ingest", "edge", "commerce", "redis", "postgres")},
+        **dict.fromkeys(("operators", "identity", "ingest", "edge", "commerce", "redis", "postgres"), small),
         "sizes": {name: {"cpu": "50m", "memory": "96Mi"} for name in ("transcoder", "fanout", "models")},
         "publicUrl": f"http://127.0.0.1:{chosen.http}",
         "rtmp": {"publicUrl": rtmp, "internalUrl": rtmp, "service": {"type": "LoadBalancer", "nodePort": chosen.rtmp}},

@@ -20,13 +20,6 @@ from operators.api.base import (
 from operators.api.common import Encoding, Interactions, ModelUse
 
 
-class Owner(Model):
-    """Who runs the channel."""
-
-    creator_id: str = Field("", max_length=64)
-    team: str = Field("", max_length=64)
-
-
 class Protocol(StrEnum):
     """A way to publish."""
 
@@ -62,7 +55,6 @@ class ChannelSpec(Model):
         pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
         json_schema_extra=rules(("self == oldSelf", "slug is immutable")),
     )
-    owner: Owner = Field(default_factory=Owner)
     ingest: Ingest = Field(default_factory=Ingest)
     encoding: Encoding = Field(default_factory=Encoding)
     interactions: Interactions = Field(default_factory=Interactions)

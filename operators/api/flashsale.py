@@ -42,7 +42,6 @@ class SaleItem(Model):
     model_config = Model.model_config | {
         "json_schema_extra": rules(
             ("!has(self.listPrice) || self.listPrice.amount >= self.price.amount", "price must not exceed listPrice"),
-            ("self.maxPerOrder <= self.perUserLimit", "maxPerOrder must not exceed perUserLimit"),
         )
     }
 
@@ -52,7 +51,6 @@ class SaleItem(Model):
     list_price: Price | None = None
     stock: int = Field(ge=0, le=10_000_000)
     per_user_limit: int = Field(1, ge=1, le=1000)
-    max_per_order: int = Field(1, ge=1, le=1000)
 
 
 class Reservation(Model):
@@ -122,7 +120,6 @@ class FlashSaleSpec(Model):
     channel: Ref | None = None
     starts_at: DateTime
     ends_at: DateTime
-    display_timezone: str = Field("UTC", max_length=64)
     state: SaleState = SaleState.SCHEDULED
     items: Annotated[tuple[SaleItem, ...], map_list("sku", 500, min_items=1, required=True)]
     reservation: Reservation = Field(default_factory=Reservation)

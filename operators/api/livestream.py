@@ -107,7 +107,6 @@ class LiveStreamSpec(Model):
     title: str = Field(min_length=1, max_length=200)
     description: str = Field("", max_length=2000)
     language: str = Field("en", min_length=2, max_length=35, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
-    tags: Annotated[tuple[str, ...], set_list(20)] = ()
     desired_state: DesiredState = Field(
         DesiredState.AUTO,
         json_schema_extra=rules(("oldSelf != 'Ended' || self == 'Ended'", "an ended stream stays ended")),

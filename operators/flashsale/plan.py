@@ -48,7 +48,7 @@ def _sale_json(sale: FlashSale, observed: SaleObserved) -> str | None:
     if observed.stream is None:
         return None
     spec = sale.spec
-    items = [item.model_dump(exclude_none=True, exclude={"max_per_order"}) for item in spec.items]
+    items = [item.model_dump(exclude_none=True) for item in spec.items]
     document = {
         "uid": sale.metadata.uid,
         "namespace": sale.metadata.namespace,

@@ -218,15 +218,19 @@ def test_an_oversized_frame_closes_only_its_own_socket(platform: Platform) -> No
 
     with connect(platform.endpoints["ws"], open_timeout=10) as socket:
         socket.send("x" * 200_000)
-        with pytest.raises(ConnectionClosed) as closed:
-            for _ in range(5):
+        closed = None
+        while closed is None:
+            try:
                 socket.recv(timeout=10)
-        assert closed.value.rcvd is not None
-        assert closed.value.rcvd.code == 1009
+            except ConnectionClosed as error:
+                closed = error.rcvd
+        assert closed.code == 1009
     assert httpx.get(platform.endpoints["hls"], timeout=10).status_code == 200
 
 
-def test_a_second_start_finds_the_same_shop_and_a_stop_leaves_no_process(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_second_start_finds_the_same_shop_and_a_stop_leaves_no_process(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     """Two platforms side by side: this one has a state of its own."""
     state = tmp_path_factory.mktemp("haat-again")
     first = start(state)

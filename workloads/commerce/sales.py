@@ -154,8 +154,10 @@ async def figures(pool: asyncpg.Pool, sale_id: str) -> Figures:
 async def items(pool: asyncpg.Pool, sale_id: str) -> list[dict[str, Any]]:
     """The articles with what is left, in their order, as the HTTP interface and the sockets show them."""
     rows = await pool.fetch(
-        """SELECT i.*, b.stock, b.stock - b.reserved - b.sold AS free
-             FROM shop.sale_item i JOIN shop.sku_bucket b USING (sale_id, sku)
+        """SELECT i.*, b.stock, b.stock - b.reserved - b.sold AS free,
+                  coalesce(nullif(i.image, ''), p.image, '') AS shown_image, coalesce(p.titles, '{}'::jsonb) AS titles
+             FROM shop.sale_item i JOIN shop.sku_bucket b USING (sale_id, sku) JOIN shop.sale s ON s.id = i.sale_id
+             LEFT JOIN shop.products p ON p.sku = i.sku AND p.stream = s.stream
             WHERE i.sale_id = $1 AND b.bucket = 0 ORDER BY i.position""",
         uuid.UUID(sale_id),
     )
@@ -163,7 +165,8 @@ async def items(pool: asyncpg.Pool, sale_id: str) -> list[dict[str, Any]]:
         {
             "sku": row["sku"],
             "title": row["title"],
-            "image": row["image"],
+            "titles": row["titles"],
+            "image": row["shown_image"],
             "price": {"amount": row["price_amount"], "currency": row["currency"]},
             "list_price": {"amount": row["list_price_amount"], "currency": row["currency"]}
             if row["list_price_amount"] is not None

@@ -61,8 +61,12 @@ spec:
   selector:
     matchLabels: {{- include "haat.selector" . | nindent 6 }}
   strategy:
+    {{- if .recreate }}
+    type: Recreate
+    {{- else }}
     type: RollingUpdate
     rollingUpdate: { maxSurge: 1, maxUnavailable: 0 }
+    {{- end }}
   template:
     metadata:
       labels: {{- include "haat.labels" . | nindent 8 }}

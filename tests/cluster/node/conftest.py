@@ -13,11 +13,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.cluster import Cluster, Space, eventually
 
 from hack.devcluster.client import ApiClient, ApiError
 from hack.devcluster.objects import Obj, random_suffix
 from hack.devcluster.resources import NAMESPACES, SERVICE_ACCOUNTS
+from tests.support.cluster import Cluster, Space, eventually
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 _START_SECONDS = 30.0

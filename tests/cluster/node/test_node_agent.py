@@ -5,13 +5,13 @@ import signal
 from pathlib import Path
 
 import pytest
-from tests.cluster.node.conftest import start_node
-from tests.support.cluster import Cluster, Space, eventually, pod, script
 
 from hack.devcluster.node.context import cluster_marker
 from hack.devcluster.node.reaper import marked_processes
 from hack.devcluster.objects import status_of, uid_of
 from hack.devcluster.resources import PODS
+from tests.cluster.node.conftest import start_node
+from tests.support.cluster import Cluster, Space, eventually, pod, script
 
 FORKING = (
     "import os,subprocess,sys,time\n"

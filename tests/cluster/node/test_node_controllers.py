@@ -2,7 +2,6 @@
 
 import aiohttp
 import pytest
-from tests.support.cluster import Cluster, Space, eventually, pod, script, server, template
 
 from hack.devcluster.objects import condition_true, name_of, spec_of, status_of
 from hack.devcluster.resources import (
@@ -17,6 +16,7 @@ from hack.devcluster.resources import (
     SERVICES,
     STATEFUL_SETS,
 )
+from tests.support.cluster import Cluster, Space, eventually, pod, script, server, template
 
 
 def deployment(name: str, replicas: int, colour: str) -> dict[str, object]:

@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from tests.support.cluster import PYTHON, Cluster, Space, container, eventually, pod, script
 
 from hack.devcluster.objects import status_of
 from hack.devcluster.resources import PERSISTENT_VOLUME_CLAIMS, PODS
+from tests.support.cluster import PYTHON, Cluster, Space, container, eventually, pod, script
 
 
 async def test_redis_answers_on_its_address(space: Space) -> None:

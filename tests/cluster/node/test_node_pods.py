@@ -3,10 +3,9 @@
 import asyncio
 import json
 
-from tests.support.cluster import Space, container, downward, eventually, pod, script, server
-
 from hack.devcluster.objects import condition, status_of
 from hack.devcluster.resources import CONFIG_MAPS, PERSISTENT_VOLUME_CLAIMS, PODS, SECRETS
+from tests.support.cluster import Space, container, downward, eventually, pod, script, server
 
 
 def first(found: dict[str, object]) -> dict[str, object]:

@@ -1,7 +1,5 @@
 """The chart, rendered by real Helm: types that the API knows, restricted pods, and rights for what operators apply."""
 
-from collections.abc import Iterator
-
 import pytest
 import yaml
 from helm_python import Config, HelmError
@@ -15,15 +13,13 @@ VALUES = {"auth": {"privateKey": "test-key", "jwks": '{"keys": []}'}}
 
 def render(values: dict) -> list[dict]:
     with Config(storage_driver="memory", namespace="haat-system") as config:
-        release = config.install(
-            str(CHARTS / "haat"), "haat", values, dry_run="client", namespace="haat-system"
-        )
+        release = config.install(str(CHARTS / "haat"), "haat", values, dry_run="client", namespace="haat-system")
     return [document for document in yaml.safe_load_all(release["manifest"]) if document]
 
 
 @pytest.fixture(scope="module")
-def documents() -> Iterator[list[dict]]:
-    yield render(VALUES)
+def documents() -> list[dict]:
+    return render(VALUES)
 
 
 def of_kind(documents: list[dict], *kinds: str) -> list[dict]:
