@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
 from hack.cli import cluster, keys, ports, samples, web
 from hack.cli.console import Console
 from hack.cli.endpoints import Endpoints, build
@@ -27,6 +29,7 @@ from hack.devcluster.client import ApiClient
 
 MINIMUM_FREE_GIB = 1.0
 LIVE_WITHIN_SECONDS = 120.0
+UPGRADE_REQUIRED = 426
 
 
 async def up(console: Console) -> None:
@@ -87,7 +90,7 @@ async def start(console: Console, chosen: ports.Ports, servers: list[Server]) ->
         console.step("applying hack/samples")
         await cluster.wait_served(client, cluster.collection_url("LiveStream", None))
         await samples.apply(client)
-        await wait_live(console, client)
+        await wait_live(console, client, chosen)
         endpoints = await build(client, chosen)
     write_endpoints(endpoints)
     announce(console, endpoints)
@@ -168,8 +171,8 @@ def charts_digest(values: dict[str, Any]) -> str:
     return digest.hexdigest()
 
 
-async def wait_live(console: Console, client: ApiClient) -> None:
-    """Show the stream's phases until it is live."""
+async def wait_live(console: Console, client: ApiClient, chosen: ports.Ports) -> None:
+    """Show the stream's phases until it is live: a status of an earlier run proves nothing, a playlist does."""
     deadline, shown = time.monotonic() + LIVE_WITHIN_SECONDS, ""
     while True:
         stream = await cluster.read(client, "LiveStream", samples.NAMESPACE, samples.STREAM) or {}
@@ -179,7 +182,7 @@ async def wait_live(console: Console, client: ApiClient) -> None:
         if line != shown:
             console.step(line)
             shown = line
-        if phase == "Live":
+        if phase == "Live" and await answers(client, chosen):
             return
         if time.monotonic() > deadline:
             raise UserError(
@@ -187,6 +190,19 @@ async def wait_live(console: Console, client: ApiClient) -> None:
                 f"`kubectl --kubeconfig {KUBECONFIG} get pods -A` and at {CLUSTER_STATE / 'node'}."
             )
         await asyncio.sleep(0.1)
+
+
+async def answers(client: ApiClient, chosen: ports.Ports) -> bool:
+    """Whether the sample's playlist and its room answer through the public port."""
+    base, stream = f"http://127.0.0.1:{chosen.http}", f"{samples.NAMESPACE}/{samples.STREAM}"
+    timeout = aiohttp.ClientTimeout(total=5)
+    try:
+        async with client.session.get(f"{base}/hls/{stream}/master.m3u8", timeout=timeout) as playlist:
+            playable = playlist.status == 200 and "#EXTM3U" in await playlist.text()
+        async with client.session.get(f"{base}/ws/{stream}", timeout=timeout) as room:
+            return playable and room.status == UPGRADE_REQUIRED
+    except (aiohttp.ClientError, TimeoutError):
+        return False
 
 
 def write_endpoints(endpoints: Endpoints) -> None:

@@ -61,8 +61,10 @@ def npm(*arguments: str) -> None:
         check=False,
     )
     if result.returncode:
-        tail = "\n  ".join((result.stdout + result.stderr).strip().splitlines()[-20:])
-        raise UserError(f"`npm {' '.join(arguments)}` failed in workloads/web:\n  {tail}")
+        words = (result.stdout + result.stderr).strip().splitlines()
+        errors = [line for line in words if line.startswith("npm error")][:8] or words[-20:]
+        shown = "\n  ".join(errors)
+        raise UserError(f"`npm {' '.join(arguments)}` failed in workloads/web:\n  {shown}")
 
 
 def sources_digest() -> str:
