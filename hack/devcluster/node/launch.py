@@ -16,6 +16,10 @@ from hack.devcluster.node.volumes import mount_table
 from hack.devcluster.objects import Obj, name_of, spec_of
 
 
+HOST_PATHS = ("PATH", "PYTHONPATH", "VIRTUAL_ENV")
+"""Variables of an image that name folders of this machine: a checkout below /tmp must survive a pod that mounts /tmp."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchPlan:
     """All that a start, an exec or a probe of one container needs."""
@@ -67,7 +71,7 @@ def plan_launch(
     rewriter = PathRewriter(mounts)
     command = [rewriter.text(word) for word in expand_all(container.get("command") or [], environment)]
     args = [rewriter.text(word) for word in expand_all(container.get("args") or [], environment)]
-    kept = {"PATH", *around.inherited}
+    kept = {*HOST_PATHS, *around.inherited}
     environment = {
         key: value if key in kept and base.get(key) == value else rewriter.text(value)
         for key, value in environment.items()
