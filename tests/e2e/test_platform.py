@@ -166,8 +166,13 @@ def test_a_deleted_or_edited_child_comes_back(platform: Platform) -> None:
     before = platform.get("service", "second-fanout")["metadata"]["uid"]
     platform.kubectl("-n", "shop", "delete", "service", "second-fanout")
     wait_for(lambda: platform.get("service", "second-fanout").get("metadata", {}).get("uid") not in (None, before))
-    platform.kubectl("-n", "shop", "scale", "deployment", "second-fanout", "--replicas=3")
-    wait_for(lambda: platform.get("deployment", "second-fanout")["spec"]["replicas"] == 1)
+    platform.kubectl("-n", "shop", "set", "env", "deployment/second-fanout", "HAAT_REDIS_URL=redis://nowhere:1/0")
+
+    def environment() -> dict:
+        container = platform.get("deployment", "second-fanout")["spec"]["template"]["spec"]["containers"][0]
+        return {item["name"]: item.get("value") for item in container["env"]}
+
+    wait_for(lambda: environment()["HAAT_REDIS_URL"] != "redis://nowhere:1/0")
 
 
 def test_deleting_leaves_nothing(platform: Platform) -> None:
