@@ -1,0 +1,4 @@
+declare module "*.json?icu" {
+  const messages: import("./messages").Messages;
+  export default messages;
+}
