@@ -193,14 +193,16 @@ async def wait_live(console: Console, client: ApiClient, chosen: ports.Ports) ->
 
 
 async def answers(client: ApiClient, chosen: ports.Ports) -> bool:
-    """Whether the sample's playlist and its room answer through the public port."""
+    """Whether the sample's playlist, its shop and its room answer through the public port."""
     base, stream = f"http://127.0.0.1:{chosen.http}", f"{samples.NAMESPACE}/{samples.STREAM}"
     timeout = aiohttp.ClientTimeout(total=5)
     try:
         async with client.session.get(f"{base}/hls/{stream}/master.m3u8", timeout=timeout) as playlist:
             playable = playlist.status == 200 and "#EXTM3U" in await playlist.text()
+        async with client.session.get(f"{base}/api/v1/streams/{stream}", timeout=timeout) as shop:
+            open_for_business = shop.status == 200
         async with client.session.get(f"{base}/ws/{stream}", timeout=timeout) as room:
-            return playable and room.status == UPGRADE_REQUIRED
+            return playable and open_for_business and room.status == UPGRADE_REQUIRED
     except (aiohttp.ClientError, TimeoutError):
         return False
 

@@ -9,7 +9,17 @@ from hack.cli.console import Console
 from hack.cli.errors import UserError
 from hack.cli.paths import WEB
 
-_SOURCES = ("src", "public", "index.html", "package.json", "package-lock.json", "vite.config.ts", "tsconfig.json")
+_SOURCES = (
+    "src",
+    "public",
+    "scripts",
+    "index.html",
+    "package.json",
+    "package-lock.json",
+    ".npmrc",
+    "vite.config.ts",
+    "tsconfig.json",
+)
 
 
 def node_bin() -> Path:

@@ -64,10 +64,6 @@ def test_countdown_buy_pay_and_sold_out(platform: Platform, chromium: str) -> No
         button = page.get_by_test_id("buy-button").first
         wait_for(lambda: button.is_visible() and button.is_enabled(), seconds=60)
         button.click()
-        name = page.get_by_test_id("guest-name")
-        if name.is_visible(timeout=1000):
-            name.fill("Rina")
-            name.press("Enter")
         page.get_by_test_id("pay-button").wait_for(timeout=20_000)
         page.get_by_test_id("pay-button").click()
         wait_for(lambda: page.get_by_test_id("order-state").first.get_attribute("data-state") == "paid", seconds=20)
@@ -84,13 +80,10 @@ def test_chat_reaches_another_screen_and_the_host_pins(platform: Platform, chrom
     text = f"is there a green one? {uuid.uuid4().hex[:6]}"
     with browser.page(chromium) as viewer:
         viewer.goto(platform.endpoints["viewer"])
-        viewer.get_by_test_id("chat-input").click()
-        name = viewer.get_by_test_id("guest-name")
-        if name.is_visible(timeout=2000):
-            name.fill("Rina")
-            name.press("Enter")
         viewer.get_by_test_id("chat-input").fill(text)
         viewer.get_by_test_id("chat-input").press("Enter")
+        viewer.get_by_test_id("name-input").fill("Rina")
+        viewer.get_by_test_id("name-input").press("Enter")
         viewer.get_by_text(text).first.wait_for()
         context = viewer.context.browser.new_context(viewport=browser.DESKTOP)  # type: ignore[union-attr]
         studio = context.new_page()

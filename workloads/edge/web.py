@@ -42,6 +42,11 @@ class File:
         return f'"{self.stamp[0]:x}-{self.stamp[1]:x}"'
 
 
+def wants_page(accept: str) -> bool:
+    """Whether a client takes a page; one that says nothing takes anything (RFC 9110, 12.5.1)."""
+    return not accept or "text/html" in accept or "*/*" in accept
+
+
 def content_security_policy(extra_sources: str = "") -> str:
     """The policy of every page: scripts only from here; `extra_sources` may be connected to and played from."""
     extra = f" {extra_sources.strip()}" if extra_sources.strip() else ""
@@ -50,7 +55,7 @@ def content_security_policy(extra_sources: str = "") -> str:
             "default-src 'self'",
             "script-src 'self'",
             "worker-src 'self' blob:",
-            "style-src 'self' 'unsafe-inline'",
+            "style-src 'self'",
             "img-src 'self' data: blob: https:",
             f"media-src 'self' blob:{extra}",
             f"connect-src 'self'{extra}",
@@ -94,7 +99,7 @@ class Web:
     async def _resolve(self, path: str, accept: str) -> tuple[str, File]:
         name = path.lstrip("/") or INDEX
         file = await self._file(name)
-        if file is None and "." not in name.rpartition("/")[2] and ("text/html" in accept or "*/*" in accept):
+        if file is None and "." not in name.rpartition("/")[2] and wants_page(accept):
             # A page of the single-page application: its router reads the path.
             name = INDEX
             file = await self._file(INDEX)

@@ -15,9 +15,8 @@ from hack.devcluster.node.mounts import PathRewriter
 from hack.devcluster.node.volumes import mount_table
 from hack.devcluster.objects import Obj, name_of, spec_of
 
-
 HOST_PATHS = ("PATH", "PYTHONPATH", "VIRTUAL_ENV")
-"""Variables of an image that name folders of this machine: a checkout below /tmp must survive a pod that mounts /tmp."""
+"""Variables of an image that name folders of this machine; a checkout below /tmp survives a pod that mounts /tmp."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
