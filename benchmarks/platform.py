@@ -50,13 +50,13 @@ def memory_mib(platform: Platform, *, without: str = "\0") -> float:
     return total / 2**20
 
 
-def cpu_seconds(platform: Platform) -> float:
-    """Processor time that the platform's living processes have used."""
-    total = 0.0
+def cpu_seconds(platform: Platform) -> dict[int, float]:
+    """Processor time that each of the platform's processes has used, by process id."""
+    used = {}
     for pid in platform.pod_processes():
         try:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        total += (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
-    return total
+        used[pid] = (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
+    return used

@@ -48,6 +48,7 @@ class Reconciler:
         if not cache.bound:
             return
         if kind == "Channel":
+            await self._queue.add((MODELS, namespace, ""))
             for stream in cache.streams(namespace):
                 if stream.spec.channel.name == name:
                     await self._queue.add(("LiveStream", namespace, stream.metadata.name))

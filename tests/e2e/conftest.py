@@ -53,18 +53,32 @@ class Platform:
         return str(answer.json()["token"])
 
     def pod_processes(self) -> dict[int, str]:
-        """Process id -> command line of every process of this platform."""
-        found = {}
+        """Process id -> command line of every process of this platform.
+
+        A process belongs to it when its environment or command line names the state folder, or when it descends from
+        one that does: Ray's processes overwrite their environment.
+        """
+        parents, named, commands = {}, set(), {}
         for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                try:
-                    environment = (entry / "environ").read_bytes()
-                    command = (entry / "cmdline").read_bytes()
-                except OSError:
-                    continue
-                if str(self.state).encode() in environment + command:
-                    found[int(entry.name)] = command.replace(b"\0", b" ").decode(errors="replace")[:120]
-        return found
+            if not entry.name.isdigit():
+                continue
+            try:
+                environment, command = (entry / "environ").read_bytes(), (entry / "cmdline").read_bytes()
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except (OSError, IndexError):
+                continue
+            pid = int(entry.name)
+            parents[pid] = parent
+            commands[pid] = command.replace(b"\0", b" ").decode(errors="replace")[:120]
+            if str(self.state).encode() in environment + command:
+                named.add(pid)
+
+        def belongs(pid: int) -> bool:
+            while pid in parents and pid not in named:
+                pid = parents[pid]
+            return pid in named
+
+        return {pid: commands[pid] for pid in parents if belongs(pid)}
 
     def kill(self, name: str) -> int:
         """SIGKILL to the platform's processes whose command line has `name`; how many there were."""
