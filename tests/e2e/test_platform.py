@@ -1,5 +1,6 @@
 """The newcomer's path: three resources, a live stream, a room, a sale; and what happens when things go wrong."""
 
+import contextlib
 import json
 import subprocess
 import time
@@ -231,6 +232,28 @@ def test_an_oversized_frame_closes_only_its_own_socket(platform: Platform) -> No
                 closed = error.rcvd
         assert closed.code == 1009
     assert httpx.get(platform.endpoints["hls"], timeout=10).status_code == 200
+
+
+def test_sockets_scale_the_room(platform: Platform) -> None:
+    """Four sockets at two a pod and 70 % want three pods: the operator counts heartbeats and scales by itself."""
+    name, stream = "crowded", "shop/crowded"
+    platform.kubectl("apply", "-f", "-", stdin=CHANNEL.format(name=name))
+    spec = STREAM.format(name=name, channel=name).replace(
+        "drain: 1s", "drain: 1s, maxReplicas: 3, connectionsPerReplica: 2"
+    )
+    platform.kubectl("apply", "-f", "-", stdin=spec)
+    platform.kubectl("-n", "shop", "wait", f"lstream/{name}", "--for=jsonpath={.status.phase}=Standby", "--timeout=60s")
+    assert platform.get("deployment", f"{name}-fanout")["spec"]["replicas"] == 1
+    url = platform.endpoints["ws"].replace("shop/launch", stream)
+    with contextlib.ExitStack() as sockets:
+        for number in range(4):
+            socket = sockets.enter_context(connect(url, open_timeout=10))
+            socket.send(json.dumps({"type": "hello", "token": platform.session(f"g{number}"), "rooms": [stream]}))
+            assert json.loads(socket.recv(timeout=10))["type"] == "welcome"
+        wait_for(lambda: platform.get("deployment", f"{name}-fanout")["spec"]["replicas"] == 3, seconds=60)
+    assert "Scaled" in platform.kubectl("-n", "shop", "describe", "lstream", name)
+    platform.kubectl("-n", "shop", "delete", "lstream", name, "--timeout=60s")
+    platform.kubectl("-n", "shop", "delete", "channel", name, "--timeout=60s")
 
 
 def test_a_second_start_finds_the_same_shop_and_a_stop_leaves_no_process(
