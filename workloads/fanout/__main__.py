@@ -10,12 +10,13 @@ from typing import Any
 from workloads.common import redis, service
 from workloads.common.health import Readiness
 from workloads.common.heartbeat import Heartbeat
+from workloads.common.mounted import ConfigError
 from workloads.common.purchase import Purchases
 from workloads.common.tokens import TokenError, Verifier
 from workloads.fanout import app
 from workloads.fanout.actions import Buying, Publishing
 from workloads.fanout.broker import Broker, MemoryBroker
-from workloads.fanout.config import ConfigError, FanoutSettings, StreamFile
+from workloads.fanout.config import FanoutSettings, StreamFile
 from workloads.fanout.desk import Desk
 from workloads.fanout.hub import Hub
 from workloads.fanout.metrics import Metrics

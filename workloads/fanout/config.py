@@ -1,20 +1,16 @@
 """Settings of the fan-out container, and `stream.json`, the stream whose room it holds."""
 
-import json
 import logging
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_settings import NoDecode
 
+from workloads.common.mounted import ConfigError, read_document
 from workloads.common.settings import Settings
 
 logger = logging.getLogger(__name__)
-
-
-class ConfigError(Exception):
-    """A mounted file is missing or wrong; the message names the file and the field."""
 
 
 class FanoutSettings(Settings):
@@ -65,15 +61,7 @@ class StreamSpec(BaseModel):
 
 def load_stream(path: Path) -> StreamSpec:
     """The stream whose room this pod holds; ConfigError when the file is missing or wrong."""
-    try:
-        return StreamSpec.model_validate(json.loads(path.read_text()))
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ConfigError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    except ValueError as error:
-        raise ConfigError(f"{path}: not JSON: {error}") from error
+    return read_document(path, StreamSpec)
 
 
 class StreamFile:

@@ -10,9 +10,10 @@ import imageio_ffmpeg
 from workloads.common import redis, service
 from workloads.common.health import Readiness
 from workloads.common.heartbeat import Heartbeat
+from workloads.common.mounted import ConfigError
 from workloads.common.tokens import Verifier
 from workloads.transcoder import app
-from workloads.transcoder.config import ConfigError, StreamKey, StreamSpec, TranscoderSettings, load_stream
+from workloads.transcoder.config import StreamKey, StreamSpec, TranscoderSettings, load_stream
 from workloads.transcoder.metrics import Metrics
 from workloads.transcoder.origin import Origin
 from workloads.transcoder.publish import Publisher

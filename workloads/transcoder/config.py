@@ -1,20 +1,16 @@
 """Settings of the transcoder container, and `stream.json`, the stream that it serves."""
 
 import hmac
-import json
 import logging
 import math
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from workloads.common.mounted import read_document
 from workloads.common.settings import Settings
 
 logger = logging.getLogger(__name__)
-
-
-class ConfigError(Exception):
-    """A mounted file is missing or wrong; the message names the file and the field."""
 
 
 class TranscoderSettings(Settings):
@@ -83,15 +79,7 @@ class StreamSpec(BaseModel):
 
 def load_stream(path: Path) -> StreamSpec:
     """The stream that this pod serves; ConfigError when the file is missing or wrong."""
-    try:
-        return StreamSpec.model_validate(json.loads(path.read_text()))
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ConfigError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    except ValueError as error:
-        raise ConfigError(f"{path}: not JSON: {error}") from error
+    return read_document(path, StreamSpec)
 
 
 class StreamKey:

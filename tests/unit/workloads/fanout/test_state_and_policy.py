@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workloads.common.mounted import ConfigError
 from workloads.fanout import messages
-from workloads.fanout.config import ConfigError, StreamFile, load_stream
+from workloads.fanout.config import StreamFile, load_stream
 from workloads.fanout.messages import Invalid
 from workloads.fanout.policy import BadText, TokenBucket, clean_text, is_uuid
 from workloads.fanout.ring import BadEvent, Entry, parse_entry

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from workloads.common import amf, flv
-from workloads.transcoder.config import ConfigError, StreamKey, load_stream
+from workloads.common.mounted import ConfigError
+from workloads.transcoder.config import StreamKey, load_stream
 from workloads.transcoder.source import PROBE_MILLISECONDS, Meter, Probe
 
 METADATA = amf.encode("onMetaData", {"width": 1280.0, "height": 720.0, "framerate": 25.0})
