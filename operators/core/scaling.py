@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
+STABLE_SECONDS, PANIC_SECONDS = 60.0, 6.0
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -25,8 +27,8 @@ class ScalingRules:
     maximum: int
     per_replica: int
     utilization_percent: int = 70
-    stable_seconds: float = 60.0
-    panic_seconds: float = 6.0
+    stable_seconds: float = STABLE_SECONDS
+    panic_seconds: float = PANIC_SECONDS
     panic_ratio: float = 2.0
     stale_seconds: float = 30.0
     stabilization_seconds: float = 300.0

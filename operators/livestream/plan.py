@@ -19,6 +19,9 @@ from operators.livestream.children.workload import build_service, build_service_
 from operators.livestream.observe import StreamObserved
 from operators.livestream.publish import publications, urls, withdrawn
 
+RESCALE_SECONDS = 15.0
+"""A room above its floor is looked at again this often, because going down is a matter of time alone."""
+
 
 def plan(stream: LiveStream, observed: StreamObserved, platform: Platform, now: float) -> Plan:
     """The plan; see `Plan` for the order in which it is carried out.
@@ -55,7 +58,7 @@ def plan(stream: LiveStream, observed: StreamObserved, platform: Platform, now: 
         publications=publications(stream, observed, platform, phase, live=carried and life.ended_at is None),
         status=document,
         events=transitions(stream, phase, scaled, accepted, life.end_reason),
-        requeue_after=deadline(stream, life, now),
+        requeue_after=deadline(stream, life, scaled, now),
         delete_self=expired,
     )
 
@@ -155,10 +158,12 @@ def transitions(stream: LiveStream, phase: str, scaled: Decision, accepted: Fact
     return tuple(events)
 
 
-def deadline(stream: LiveStream, life: status.Lifecycle, now: float) -> float | None:
+def deadline(stream: LiveStream, life: status.Lifecycle, scaled: Decision, now: float) -> float | None:
     """Seconds until time alone changes the plan."""
     schedule = stream.spec.schedule
     moments = []
+    if scaled.reason in ("Steady", "ScaleUp", "ScaleDown", "Panic") and life.ended_at is None:
+        moments.append(now + RESCALE_SECONDS)
     if life.ended_at is not None:
         moments += [life.ended_at + 10, life.ended_at + seconds(stream.spec.fanout.drain)]
         moments.append(life.ended_at + stream.spec.ttl_seconds_after_ended)

@@ -14,13 +14,14 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from operators.core.scaling import Sample
+from operators.core.scaling import PANIC_SECONDS, STABLE_SECONDS, Sample
 from operators.livestream.observe import RoomBeat, TranscoderBeat, room_beat, transcoder_beat
 from operators.livestream.status import reported_viewers
 
 HEARTBEATS, REPORTS = "haat:heartbeats", "haat:sales:status"
 FORGET_SECONDS = 30.0
 HISTORY_SECONDS = 300.0
+WINDOWS_SECONDS = (1.5, PANIC_SECONDS, STABLE_SECONDS)
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class Signals:
                 self._remember(stream, Sample(now, room.connections))
             before = self.seen.get(stream)
             shown = reported_viewers(before[-1] if before else 0, room.viewers)
-            state = (_media_state(beat), room.pods, _scale(room.connections), shown)
+            state = (_media_state(beat), room.pods, *self._trend(stream, now), shown)
             if state != before:
                 self.seen[stream] = state
                 changed.append(stream)
@@ -74,6 +75,13 @@ class Signals:
 
     def _known(self, uid: str) -> Any:
         return _report(self.reports, uid)
+
+    def _trend(self, stream: str, now: float) -> tuple[int, ...]:
+        """Connections as each window of the autoscaler sees them: a window that rolls on can change its decision."""
+        history = self.history.get(stream, ())
+        windows = [[sample.connections for sample in history if now - sample.at <= span] for span in WINDOWS_SECONDS]
+        means = [_scale(round(sum(window) / len(window))) if window else 0 for window in windows]
+        return (*means, _scale(max((sample.connections for sample in history), default=0)))
 
     def _remember(self, stream: str, sample: Sample) -> None:
         history = self.history.setdefault(stream, deque())

@@ -98,6 +98,6 @@ def test_a_killed_transcoder_comes_back_under_the_same_url(platform: Platform, c
     with browser.page(chromium) as page:
         page.goto(platform.endpoints["viewer"])
         wait_for(lambda: browser.read_clock(page), seconds=40)
-        assert platform.kill("workloads.transcoder") == 1
+        assert platform.kill("workloads.transcoder") >= 1
         time.sleep(3)
         wait_for(lambda: (browser.read_clock(page) or (10**9, {}))[0] < 8000, seconds=40)

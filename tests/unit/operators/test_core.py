@@ -116,3 +116,23 @@ def test_only_a_change_that_a_status_would_show_wakes_a_reconcile() -> None:
     assert sweep(1200, receiving=False) == [stream]
     assert sweep(1200, receiving=False) == []
     assert [sample.connections for sample in signals.samples(stream)] == [1000, 1001, 1200, 1200, 1200]
+
+
+def test_a_crowd_that_stays_wakes_again_when_the_windows_have_rolled_on() -> None:
+    """The first sight of a crowd is diluted by the quiet seconds before it; nothing else may change afterwards."""
+    signals, stream = Signals(), "shop/launch"
+
+    def sweep(second: int, connections: int) -> list[str]:
+        at = NOW + second
+        signals.heartbeats = {f"fanout/{stream}/a": heartbeat(at, connections=connections, viewers=connections)}
+        return signals.changed_streams([stream], at)
+
+    for second in range(30):
+        sweep(second, 0)
+    assert sweep(30, 4) == [stream]
+    later = [second for second in range(31, 38) if sweep(second, 4)]
+    assert later
+    assert max(later) >= 34
+    for second in range(38, 200):
+        sweep(second, 4)
+    assert not any(sweep(second, 4) for second in range(200, 205))
