@@ -7,4 +7,3 @@ class CommerceSettings(Settings):
     """Both processes need the ledger; only the api verifies tokens."""
 
     database_url: str
-    sweep_seconds: float = 1.0
