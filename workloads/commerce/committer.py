@@ -50,7 +50,7 @@ class Committer:
         self.suspect: set[str] = set()
 
     def leads(self, sale_id: str) -> bool:
-        """Whether this committer writes for the sale."""
+        """Whether this committer writes for the sale, with a shield that is built."""
         return sale_id in self._epochs
 
     def epoch(self, sale_id: str) -> int | None:
@@ -88,23 +88,21 @@ class Committer:
         for key, entries in answer or ():
             sale_id = str(key).removeprefix("{sale:").partition("}")[0]
             async with self._locks[sale_id]:
-                await self._commit(sale_id, entries)
+                epoch = self._epochs.get(sale_id)
+                if epoch is not None:
+                    await self._commit(sale_id, epoch, entries)
 
     async def _drain(self, sale_id: str) -> None:
         """Commit everything that stands in the stream, under the ledger's present epoch."""
         stream = shield.keys(sale_id)[2]
-        current = await self._pool.fetchval("SELECT epoch FROM shop.sale WHERE id = $1::uuid", sale_id)
-        self._epochs[sale_id] = current
+        epoch: int = await self._pool.fetchval("SELECT epoch FROM shop.sale WHERE id = $1::uuid", sale_id)
         entries: Any = await self._redis.xrange(stream, count=BATCH)
         while entries:
-            await self._commit(sale_id, entries)
+            await self._commit(sale_id, epoch, entries)
             entries = await self._redis.xrange(stream, count=BATCH)
 
-    async def _commit(self, sale_id: str, entries: list[tuple[str, dict[str, str]]]) -> None:
-        epoch = self._epochs.get(sale_id)
+    async def _commit(self, sale_id: str, epoch: int, entries: list[tuple[str, dict[str, str]]]) -> None:
         requests = [request for entry in entries if (request := parse(entry)) is not None]
-        if epoch is None:
-            return
         if requests:
             with BATCH_SECONDS.time():
                 try:
