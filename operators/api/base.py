@@ -59,6 +59,11 @@ Duration = Annotated[
     str, Field(pattern=DURATION_PATTERN, min_length=2, max_length=20, examples=["90s"]), AfterValidator(_checked)
 ]
 DateTime = Annotated[str, Field(json_schema_extra={"format": "date-time"}, max_length=40)]
+TimeZone = Annotated[
+    str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9_+/-]*$", description="IANA name.")
+]
+CpuQuantity = Annotated[str, Field(max_length=16, pattern=r"^([0-9]+m?|[0-9]+\.[0-9]+)?$")]
+MemoryQuantity = Annotated[str, Field(max_length=16, pattern=r"^([0-9]+(Ki|Mi|Gi)?)?$")]
 ObjectName = Annotated[str, Field(min_length=1, max_length=63, pattern=NAME_PATTERN)]
 
 

@@ -90,11 +90,15 @@ def structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, A
 
 
 def _default_objects(node: dict[str, Any]) -> None:
-    """Give optional objects without required members the default `{}`, so that the defaults inside them apply."""
+    """Give optional objects without required members their whole default.
+
+    `{}` would not do: an API server tries the rules of the object on its default before it fills the members in.
+    """
     for name, part in node["properties"].items():
         optional = name not in node.get("required", []) and part.pop("x-nullable", None) is None
-        if optional and part.get("type") == "object" and not part.get("required"):
-            part.setdefault("default", {})
+        if optional and part.get("type") == "object" and "properties" in part and not part.get("required"):
+            members = {key: value["default"] for key, value in part["properties"].items() if "default" in value}
+            part["default"] = members | part.get("default", {})
 
 
 def _resolved(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:

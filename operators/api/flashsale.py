@@ -14,11 +14,13 @@ from operators.api.base import (
     Model,
     Ref,
     Resource,
+    TimeZone,
     map_list,
     ready_columns,
     rules,
     set_list,
 )
+from operators.api.sale_terms import Admission, Eligibility, Fraud, Pricing, Reservation
 
 
 class SaleState(StrEnum):
@@ -51,12 +53,7 @@ class SaleItem(Model):
     list_price: Price | None = None
     stock: int = Field(ge=0, le=10_000_000)
     per_user_limit: int = Field(1, ge=1, le=1000)
-
-
-class Reservation(Model):
-    """How long a reserved unit waits for its payment."""
-
-    hold: Duration = "120s"
+    max_per_order: int = Field(0, ge=0, le=1000, description="Most units in one order; 0: perUserLimit.")
 
 
 class Prewarm(Model):
@@ -64,17 +61,22 @@ class Prewarm(Model):
 
     lead_time: Duration = "15m"
     min_ready_percent: int = Field(100, ge=1, le=100)
+    nodes: bool = Field(False, description="Hold nodes with pods of low priority that give way to the real ones.")
+    image_pre_pull: bool = Field(False, description="Pull the images to every node beforehand.")
 
 
 class Cooldown(Model):
-    """How capacity is given back afterwards."""
+    """How capacity is given back afterwards: `stepPercent` of it every `interval`."""
 
     after: Duration = "10m"
+    step_percent: int = Field(25, ge=1, le=100)
+    interval: Duration = "2m"
 
 
 class Capacity(Model):
     """The crowd that the sale expects."""
 
+    expected_peak_rps: int = Field(0, ge=0, le=10_000_000, description="Taps a second at the opening.")
     expected_viewers: int = Field(0, ge=0, le=10_000_000)
     headroom_percent: int = Field(30, ge=0, le=500)
     prewarm: Prewarm = Field(default_factory=Prewarm)
@@ -88,9 +90,10 @@ class Countdown(Model):
 
 
 class Settlement(Model):
-    """How long after the end open payments may still finish."""
+    """How long after the end open payments may still finish, and where the report goes."""
 
     grace: Duration = "15m"
+    export_ref: Ref | None = Field(None, description="Object store of the platform configuration for the report.")
 
 
 class FlashSaleSpec(Model):
@@ -105,14 +108,6 @@ class FlashSaleSpec(Model):
             ),
             ("has(self.stream) != has(self.channel)", "give exactly one of stream and channel"),
             ("oldSelf.state != 'Cancelled' || self.state == 'Cancelled'", "a cancelled sale stays cancelled"),
-            (
-                "oldSelf.items.all(o, self.items.exists(n, n.sku == o.sku && n.stock >= o.stock))",
-                "items may be added and stock may grow; removing an item or lowering its stock needs a new sale",
-            ),
-            (
-                "oldSelf.items.all(o, self.items.exists(n, n.sku == o.sku && n.price == o.price))",
-                "the price of an item is immutable",
-            ),
         )
     }
 
@@ -120,9 +115,14 @@ class FlashSaleSpec(Model):
     channel: Ref | None = None
     starts_at: DateTime
     ends_at: DateTime
+    display_timezone: TimeZone = "UTC"
     state: SaleState = SaleState.SCHEDULED
     items: Annotated[tuple[SaleItem, ...], map_list("sku", 500, min_items=1, required=True)]
+    admission: Admission = Field(default_factory=Admission)
     reservation: Reservation = Field(default_factory=Reservation)
+    eligibility: Eligibility = Field(default_factory=Eligibility)
+    fraud: Fraud = Field(default_factory=Fraud)
+    pricing: Pricing = Field(default_factory=Pricing)
     capacity: Capacity = Field(default_factory=Capacity)
     countdown: Countdown = Field(default_factory=Countdown)
     settlement: Settlement = Field(default_factory=Settlement)
@@ -166,6 +166,7 @@ class CapacityStatus(Model):
     """What was asked for and what stands."""
 
     targets: Annotated[tuple[CapacityTarget, ...], map_list("component", 8)] = ()
+    started_at: DateTime | None = Field(None, description="When pre-warming began.")
     ready_at: DateTime | None = None
 
 
@@ -181,6 +182,19 @@ class FlashSaleStatus(Model):
     ended_at: DateTime | None = None
     start_skew_millis: int | None = None
     message: str = ""
+
+
+_NOT_OPENED = "!has(oldSelf.status) || !has(oldSelf.status.startedAt)"
+
+
+def _each_kept(rule: str) -> str:
+    """A rule over each article `o` of before and the same article `n` of now.
+
+    Articles are found by the place of their SKU among all SKUs: comparing every pair would cost more than an API server
+    lets a rule cost when a sale has 500 of them.
+    """
+    place = f"[skus.indexOf(o.sku)].all(k, k >= 0 && [self.spec.items[k]].all(n, {rule}))"
+    return f"{_NOT_OPENED} || [self.spec.items.map(i, i.sku)].all(skus, oldSelf.spec.items.all(o, {place}))"
 
 
 class FlashSale(Resource):
@@ -201,10 +215,14 @@ class FlashSale(Resource):
     )
     root_rules = (
         (
-            "!has(oldSelf.status) || !has(oldSelf.status.phase) || !(oldSelf.status.phase in ['Active', 'SoldOut'])"
-            " || self.spec.startsAt == oldSelf.spec.startsAt",
-            "startsAt is frozen while the sale is active",
+            f"{_NOT_OPENED} || self.spec.startsAt == oldSelf.spec.startsAt",
+            "startsAt is frozen once the sale has opened",
         ),
+        (
+            _each_kept("n.stock >= o.stock"),
+            "once the sale has opened, items may be added and stock may grow, nothing else",
+        ),
+        (_each_kept("n.price == o.price"), "the price of an item is frozen once the sale has opened"),
     )
 
     spec: FlashSaleSpec

@@ -8,7 +8,6 @@ from pydantic import Field
 from operators.api.base import (
     READY_COLUMN,
     Column,
-    Condition,
     DateTime,
     Duration,
     Model,
@@ -19,13 +18,22 @@ from operators.api.base import (
     rules,
     set_list,
 )
-from operators.api.common import Encoding, ModelUse
+from operators.api.common import (
+    Encoding,
+    Language,
+    PodTemplate,
+    Recording,
+    Resources,
+    StreamModelUse,
+)
+from operators.api.livestream_status import LiveStreamStatus
 
 
 class DesiredState(StrEnum):
-    """Auto follows the publisher and the schedule; Ended is final."""
+    """Auto follows the publisher and the schedule, Live does not wait for `startAt`; Ended is final."""
 
     AUTO = "Auto"
+    LIVE = "Live"
     ENDED = "Ended"
 
 
@@ -50,23 +58,30 @@ class Schedule(Model):
 
 
 class Placement(StrEnum):
-    """Where the transcoder runs: Dedicated gives the stream a pod of its own."""
+    """Where the transcoder runs: on a warm worker of a pool, or in a pod of the stream's own."""
 
+    POOLED = "Pooled"
     DEDICATED = "Dedicated"
 
 
-class Resources(Model):
-    """Requests and limits of a component."""
+class Hardware(StrEnum):
+    """What encodes the video."""
 
-    cpu: str = Field("", max_length=16, pattern=r"^([0-9]+m?|[0-9]+\.[0-9]+)?$")
-    memory: str = Field("", max_length=16, pattern=r"^([0-9]+(Ki|Mi|Gi)?)?$")
+    AUTO = "Auto"
+    CPU = "CPU"
+    NVENC = "NVENC"
+    VAAPI = "VAAPI"
 
 
 class Transcode(Model):
     """How the stream is transcoded."""
 
     placement: Placement = Placement.DEDICATED
+    pool_ref: Ref | None = Field(None, description="Transcoder pool of the platform configuration; default: `default`.")
+    redundancy: int = Field(1, ge=1, le=2, description="2 keeps a second transcoder ready to take over.")
+    hardware: Hardware = Hardware.AUTO
     resources: Resources = Field(default_factory=Resources)
+    priority_class_name: str = Field("", max_length=63, pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$")
 
 
 class Fanout(Model):
@@ -78,19 +93,63 @@ class Fanout(Model):
         )
     }
 
-    min_replicas: int = Field(1, ge=1, le=1000)
+    min_replicas: int = Field(1, ge=0, le=1000, description="0: no pod until the first viewer knocks at the edge.")
     max_replicas: int = Field(10, ge=1, le=1000)
     connections_per_replica: int = Field(5000, ge=1, le=100_000)
     target_utilization_percent: int = Field(70, ge=10, le=100)
     drain: Duration = "120s"
+    scale_to_zero_after: Duration | None = Field(None, description="Keep no pod after this long without sockets.")
+
+
+class Delivery(Model):
+    """Edge pods of the stream's own; 0 leaves it to the shared edge."""
+
+    min_replicas: int = Field(0, ge=0, le=100)
+    max_replicas: int = Field(0, ge=0, le=100)
+
+
+class StreamDelivery(Model):
+    """Who delivers the media."""
+
+    model_config = Model.model_config | {
+        "json_schema_extra": rules(
+            ("self.edge.minReplicas <= self.edge.maxReplicas", "edge.minReplicas must not exceed edge.maxReplicas"),
+        )
+    }
+
+    edge: Delivery = Field(default_factory=Delivery)
 
 
 class AutoscalingProvider(StrEnum):
-    """Who changes the number of fan-out pods: Native is the operator itself."""
+    """Who changes the number of fan-out pods: Native is the operator itself; Auto takes KEDA, then HPA, then Native."""
 
     AUTO = "Auto"
+    KEDA = "KEDA"
+    HPA = "HPA"
     NATIVE = "Native"
     NONE = "None"
+
+
+class ScalingProfile(StrEnum):
+    """How a crowd comes: Spiky keeps twice the measured need and gives it back later."""
+
+    STEADY = "Steady"
+    SPIKY = "Spiky"
+
+
+class CoHostRole(StrEnum):
+    """What a guest may do."""
+
+    GUEST = "Guest"
+    HOST = "Host"
+
+
+class CoHostProtocol(StrEnum):
+    """How a guest publishes."""
+
+    WHIP = "WHIP"
+    RTMP = "RTMP"
+    SRT = "SRT"
 
 
 class Autoscaling(Model):
@@ -98,6 +157,15 @@ class Autoscaling(Model):
 
     provider: AutoscalingProvider = AutoscalingProvider.AUTO
     expected_viewers: int = Field(0, ge=0, le=10_000_000, description="Capacity to hold ready before anybody comes.")
+    profile: ScalingProfile = ScalingProfile.STEADY
+
+
+class CoHost(Model):
+    """A guest on stage."""
+
+    user_id: str = Field(min_length=1, max_length=128)
+    role: CoHostRole = CoHostRole.GUEST
+    ingest_protocol: CoHostProtocol = CoHostProtocol.WHIP
 
 
 class LiveStreamSpec(Model):
@@ -106,7 +174,9 @@ class LiveStreamSpec(Model):
     channel: Ref = Field(json_schema_extra=rules(("self.name == oldSelf.name", "channel is immutable")))
     title: str = Field(min_length=1, max_length=200)
     description: str = Field("", max_length=2000)
-    language: str = Field("en", min_length=2, max_length=35, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
+    language: Language = "en"
+    tags: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=40)], ...], set_list(20)] = ()
+    thumbnail_uri: str = Field("", max_length=2048, pattern=r"^(https?://[^\s]+)?$")
     desired_state: DesiredState = Field(
         DesiredState.AUTO,
         json_schema_extra=rules(("oldSelf != 'Ended' || self == 'Ended'", "an ended stream stays ended")),
@@ -116,93 +186,15 @@ class LiveStreamSpec(Model):
     encoding: Encoding = Field(default_factory=Encoding)
     transcode: Transcode = Field(default_factory=Transcode)
     fanout: Fanout = Field(default_factory=Fanout)
+    delivery: StreamDelivery = Field(default_factory=StreamDelivery)
     autoscaling: Autoscaling = Field(default_factory=Autoscaling)
+    co_hosts: Annotated[tuple[CoHost, ...], map_list("userId", 8)] = ()
     catalog_ref: Ref | None = Field(None, description="ConfigMap whose key catalog.json lists the products on sale.")
-    models: Annotated[tuple[ModelUse, ...], map_list("role", 8)] = ()
+    moderation_policy_ref: Ref | None = None
+    models: Annotated[tuple[StreamModelUse, ...], map_list("role", 8)] = ()
+    recording: Recording | None = Field(None, description="Overrides the channel's.")
+    template: PodTemplate = Field(default_factory=PodTemplate)
     ttl_seconds_after_ended: int = Field(86400, ge=0, le=31_536_000)
-
-
-class StreamPhase(StrEnum):
-    """Derived from the conditions, for people."""
-
-    PENDING = "Pending"
-    SCHEDULED = "Scheduled"
-    PROVISIONING = "Provisioning"
-    STANDBY = "Standby"
-    LIVE = "Live"
-    INTERRUPTED = "Interrupted"
-    DRAINING = "Draining"
-    ENDED = "Ended"
-    FAILED = "Failed"
-
-
-class Urls(Model):
-    """Where to publish, watch and chat."""
-
-    ingest: str = ""
-    hls: str = ""
-    chat: str = ""
-
-
-class IngestStatus(Model):
-    """What arrives from the publisher."""
-
-    protocol: str = ""
-    bitrate_kbps: int = Field(0, ge=0)
-    since: DateTime | None = None
-
-
-class RungStatus(Model):
-    """One rendition that viewers can choose."""
-
-    name: str
-    width: int = Field(0, ge=0)
-    height: int = Field(0, ge=0)
-
-
-class TranscodeStatus(Model):
-    """The transcoder and its renditions."""
-
-    worker: str = ""
-    rungs: Annotated[tuple[RungStatus, ...], map_list("name", 16)] = ()
-
-
-class FanoutStatus(Model):
-    """The WebSocket pods."""
-
-    replicas: int = Field(0, ge=0)
-    ready_replicas: int = Field(0, ge=0)
-    connections: int = Field(0, ge=0)
-    floor: int = Field(0, ge=0, description="Replicas held for live or coming sales.")
-
-
-class Children(Model):
-    """How many child objects exist as planned."""
-
-    desired: int = Field(0, ge=0)
-    ready: int = Field(0, ge=0)
-
-
-class LiveStreamStatus(Model):
-    """Observed state of a LiveStream."""
-
-    observed_generation: int = 0
-    conditions: Annotated[tuple[Condition, ...], map_list("type", 16)] = ()
-    phase: StreamPhase | None = None
-    reason: str = ""
-    urls: Urls | None = None
-    key_secret: str = ""
-    ingest: IngestStatus | None = None
-    transcode: TranscodeStatus | None = None
-    fanout: FanoutStatus | None = None
-    viewers: int = Field(0, ge=0)
-    peak_viewers: int = Field(0, ge=0)
-    started_at: DateTime | None = None
-    ended_at: DateTime | None = None
-    end_reason: str = ""
-    interrupted_at: DateTime | None = None
-    active_sales: Annotated[tuple[str, ...], set_list(64)] = ()
-    children: Children | None = None
 
 
 class LiveStream(Resource):

@@ -9,7 +9,7 @@ from typing import Any
 from operators.api import Channel, LiveStream
 from operators.api.base import seconds
 from operators.api.channel import ChannelPhase, DeletionPolicy
-from operators.api.livestream import StreamPhase
+from operators.api.livestream_status import StreamPhase
 from operators.core.children import child
 from operators.core.conditions import Fact, merge, summary
 from operators.core.plan import Event, Manifest, ObjectRef, Plan
@@ -140,7 +140,10 @@ def _status(
         "observedGeneration": generation,
         "conditions": merge(facts, channel.status.conditions, generation=generation, now=now),
         "phase": phase,
-        "ingest": {"url": platform.rtmp_url, "keySecret": key_secret_name(channel.metadata.name)},
+        "ingest": {
+            "urls": [{"protocol": "RTMP", "url": platform.rtmp_url}],
+            "keySecret": key_secret_name(channel.metadata.name),
+        },
         "activeStreams": streams,
         "streams": len(streams),
     }

@@ -1,7 +1,7 @@
 """Reconcile of one FlashSale."""
 
 from operators.api import FlashSale, LiveStream
-from operators.api.livestream import StreamPhase
+from operators.api.livestream_status import StreamPhase
 from operators.flashsale.observe import SaleObserved, ledger_report
 from operators.flashsale.plan import plan
 from operators.runtime.context import Context

@@ -4,7 +4,7 @@ import base64
 import secrets
 
 from operators.api import Channel, LiveStream
-from operators.api.livestream import StreamPhase
+from operators.api.livestream_status import StreamPhase
 from operators.channel.plan import KEY as CHANNEL_KEY
 from operators.channel.plan import key_secret_name
 from operators.core.plan import Manifest, ObjectRef

@@ -2,7 +2,8 @@
 
 from operators.api import LiveStream
 from operators.api.base import seconds
-from operators.api.livestream import AutoscalingProvider, StreamPhase
+from operators.api.livestream import AutoscalingProvider
+from operators.api.livestream_status import StreamPhase
 from operators.core.conditions import Fact, merge
 from operators.core.plan import Event, Manifest, ObjectRef, Plan, ref_of
 from operators.core.platform import Platform

@@ -9,7 +9,8 @@ from typing import Any
 
 from operators.api import LiveStream
 from operators.api.base import seconds
-from operators.api.livestream import DesiredState, StreamPhase
+from operators.api.livestream import DesiredState
+from operators.api.livestream_status import StreamPhase
 from operators.core.conditions import Fact, summary
 from operators.core.plan import Manifest
 from operators.core.times import epoch, epoch_or_none, rfc3339

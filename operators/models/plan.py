@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import yaml
 
 from operators.api import LiveStream
-from operators.api.livestream import StreamPhase
+from operators.api.livestream_status import StreamPhase
 from operators.core.plan import Manifest, ObjectRef
 from operators.core.platform import ModelApp, Platform
 

@@ -86,8 +86,8 @@ class Keeper:
         wanted: Any = await self._redis.hgetall(SALES)
         for uid, text in wanted.items():
             document = _document(uid, text)
-            if document:
-                await sales.take_over(self._pool, document)
+            if document and await sales.take_over(self._pool, document):
+                self._committer.suspect.add(uid)
         for uid in [uid for uid in self._sales if uid not in wanted]:
             await sales.cancel(self._pool, uid)
             await self._redis.hdel(STATUS, uid)

@@ -61,8 +61,11 @@ class Figures:
         return self.total - self.reserved - self.sold
 
 
-async def take_over(pool: asyncpg.Pool, document: dict[str, Any]) -> None:
-    """Insert or update the sale that a resource describes. Stock grows, never shrinks; old generations are ignored."""
+async def take_over(pool: asyncpg.Pool, document: dict[str, Any]) -> bool:
+    """Insert or update the sale that a resource describes; True when it changed. Old generations are ignored.
+
+    Before the opening the articles become those of the document; afterwards articles may come and stock may grow.
+    """
     sale_id = uuid.UUID(document["uid"])
     async with pool.acquire() as connection, connection.transaction():
         changed = await connection.fetchval(
@@ -91,18 +94,32 @@ async def take_over(pool: asyncpg.Pool, document: dict[str, Any]) -> None:
             document,
         )
         if changed:
+            fresh = not await connection.fetchval("SELECT opened_at IS NOT NULL FROM shop.sale WHERE id = $1", sale_id)
+            if fresh:
+                await _forget_items(connection, sale_id, [item["sku"] for item in document["items"]])
             for position, item in enumerate(document["items"]):
-                await _take_over_item(connection, sale_id, position, item)
+                await _take_over_item(connection, sale_id, position, item, fresh=fresh)
+        return bool(changed)
+
+
+async def _forget_items(connection: asyncpg.Connection, sale_id: uuid.UUID, kept: list[str]) -> None:
+    """Remove the articles that the sale does not name any more; one with an order would break a key, and must."""
+    for table in ("sku_bucket", "sale_item"):
+        query = f"DELETE FROM shop.{table} WHERE sale_id = $1 AND sku <> ALL($2::text[])"  # noqa: S608 - two constants
+        await connection.execute(query, sale_id, kept)
 
 
 async def _take_over_item(
-    connection: asyncpg.Connection, sale_id: uuid.UUID, position: int, item: dict[str, Any]
+    connection: asyncpg.Connection, sale_id: uuid.UUID, position: int, item: dict[str, Any], *, fresh: bool
 ) -> None:
+    prices = ", price_amount = excluded.price_amount, currency = excluded.currency," if fresh else ","
     await connection.execute(
-        """INSERT INTO shop.sale_item (sale_id, sku, position, title, image, price_amount, currency, list_price_amount,
-                                       per_user_limit)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-           ON CONFLICT (sale_id, sku) DO UPDATE SET title = excluded.title, image = excluded.image""",
+        f"""INSERT INTO shop.sale_item (sale_id, sku, position, title, image, price_amount, currency,
+                                        list_price_amount, per_user_limit)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+            ON CONFLICT (sale_id, sku) DO UPDATE SET title = excluded.title, image = excluded.image,
+                   position = excluded.position {prices} list_price_amount = excluded.list_price_amount,
+                   per_user_limit = excluded.per_user_limit""",  # noqa: S608 - two constants
         sale_id,
         item["sku"],
         position,
@@ -115,10 +132,12 @@ async def _take_over_item(
     )
     await connection.execute(
         """INSERT INTO shop.sku_bucket AS b (sale_id, sku, bucket, stock) VALUES ($1, $2, 0, $3)
-           ON CONFLICT (sale_id, sku, bucket) DO UPDATE SET stock = greatest(b.stock, excluded.stock)""",
+           ON CONFLICT (sale_id, sku, bucket) DO UPDATE
+           SET stock = CASE WHEN $4 THEN excluded.stock ELSE greatest(b.stock, excluded.stock) END""",
         sale_id,
         item["sku"],
         item["stock"],
+        fresh,
     )
 
 
