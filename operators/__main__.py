@@ -10,8 +10,9 @@ import uvloop
 from operators.runtime import http
 from operators.runtime.cache import Cache
 from operators.runtime.client import KubeClient
-from operators.runtime.context import Context, PlatformFile
+from operators.runtime.context import Context
 from operators.runtime.leader import lead
+from operators.runtime.platform import PlatformFile
 from operators.runtime.publisher import Publisher
 from operators.runtime.reconciler import Reconciler
 from operators.runtime.settings import OperatorSettings
@@ -55,6 +56,8 @@ async def operate(settings: OperatorSettings, client: KubeClient, stop: asyncio.
         context,
         redis,
         workers=settings.workers,
+        platform=platform,
+        namespace=settings.pod_namespace,
         sweep_seconds=settings.sweep_seconds,
         resync_seconds=settings.resync_seconds,
     )

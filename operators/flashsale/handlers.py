@@ -2,10 +2,14 @@
 
 from operators.api import FlashSale, LiveStream
 from operators.api.livestream_status import StreamPhase
+from operators.core.plan import Plan
+from operators.core.podtimes import p99_start_seconds
+from operators.core.times import epoch
 from operators.flashsale.observe import SaleObserved, ledger_report
 from operators.flashsale.plan import plan
 from operators.runtime.context import Context
 from operators.runtime.executor import execute
+from operators.runtime.metrics import SALE_PREWARM_MISSING, SALE_START_SKEW
 
 
 async def reconcile(context: Context, namespace: str, name: str) -> float | None:
@@ -17,9 +21,25 @@ async def reconcile(context: Context, namespace: str, name: str) -> float | None
         stream=target(context, sale),
         children=context.cache.children(sale),
         report=ledger_report(context.signals.reports, sale),
+        pod_start_seconds=p99_start_seconds(context.cache.all_pods()),
     )
-    result = plan(sale, observed, context.clock())
+    now = context.clock()
+    result = plan(sale, observed, context.platform(), now)
+    _measure(sale, result, now)
     return await execute(context, sale, result, observed.children)
+
+
+def _measure(sale: FlashSale, result: Plan, now: float) -> None:
+    """What the alerts ask: seconds to the start of a sale whose capacity is missing, and how late a sale opened."""
+    labels = (sale.metadata.namespace, sale.metadata.name)
+    conditions = {item["type"]: item["status"] for item in result.status.get("conditions", [])}
+    left = epoch(sale.spec.starts_at) - now
+    if conditions.get("Prewarmed") == "False" and left > 0:
+        SALE_PREWARM_MISSING.labels(*labels).set(left)
+    else:
+        SALE_PREWARM_MISSING.remove(*labels)
+    if "startSkewMillis" in result.status:
+        SALE_START_SKEW.labels(*labels).set(result.status["startSkewMillis"] / 1000)
 
 
 def target(context: Context, sale: FlashSale) -> LiveStream | None:

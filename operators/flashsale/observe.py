@@ -30,6 +30,7 @@ class SaleObserved:
     stream: LiveStream | None = None
     children: Mapping[tuple[str, str], Manifest] = field(default_factory=dict)
     report: LedgerReport | None = None
+    pod_start_seconds: float = 0.0
 
 
 def ledger_report(entries: Mapping[str, str], sale: FlashSale) -> LedgerReport | None:

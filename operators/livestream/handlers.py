@@ -8,6 +8,7 @@ from operators.api.livestream_status import StreamPhase
 from operators.channel.plan import KEY as CHANNEL_KEY
 from operators.channel.plan import key_secret_name
 from operators.core.plan import Manifest, ObjectRef
+from operators.core.podtimes import p99_start_seconds
 from operators.core.times import epoch
 from operators.livestream import names
 from operators.livestream.children.secret import KEY
@@ -47,19 +48,22 @@ async def observe(context: Context, stream: LiveStream) -> StreamObserved:
     if secret and not secret["metadata"].get("deletionTimestamp"):
         children[("Secret", names.key_secret(stream))] = secret
     elder = _elder_streams(context, stream)
+    sales = tuple(sale for sale in cache.sales(namespace) if _targets(sale.spec, stream))
     models_url, models_ready = await _models(context, stream, channel)
     return StreamObserved(
         keys=StreamKeys(_text(secret, KEY) or secrets.token_urlsafe(24), await _channel_key(context, channel)),
         channel=channel,
         siblings=tuple(elder),
         holds_channel_key=not elder,
-        sales=tuple(sale for sale in cache.sales(namespace) if _targets(sale.spec, stream)),
+        sales=sales,
         children=children,
         catalog=_catalog(context, stream),
         transcoder=context.signals.transcoder(stream.id, now),
         room=context.signals.room(stream.id, now),
         samples=context.signals.samples(stream.id),
         last_scaled_at=context.scaled_at.get(stream.id, 0.0),
+        pods=tuple(cache.pods(stream)),
+        pod_start_seconds=p99_start_seconds(cache.all_pods()) if sales else 0.0,
         models_url=models_url,
         models_ready=models_ready,
     )

@@ -65,6 +65,8 @@ class StreamObserved:
     room: RoomBeat = RoomBeat()
     samples: tuple[Sample, ...] = ()
     last_scaled_at: float = 0.0
+    pod_start_seconds: float = 0.0
+    pods: tuple[Manifest, ...] = ()
     models_url: str = ""
     models_ready: bool = False
 

@@ -9,7 +9,7 @@ from operators.core.plan import Event, Manifest, ObjectRef, Plan, ref_of
 from operators.core.platform import Platform
 from operators.core.scaling import Decision, ScalingRules, decide, floor_for
 from operators.core.times import epoch
-from operators.flashsale.floor import floor_of
+from operators.flashsale.sizing import floor_of
 from operators.livestream import names, status
 from operators.livestream.children.config import build_config_map, effective_encoding
 from operators.livestream.children.fanout import build_budget, build_fanout
@@ -119,7 +119,15 @@ def sale_floor(stream: LiveStream, observed: StreamObserved, platform: Platform,
     """Fan-out replicas to hold: for the viewers that the stream expects and for each sale that is near."""
     per_replica = stream.spec.fanout.connections_per_replica
     expected = floor_for(stream.spec.autoscaling.expected_viewers, 0, per_replica)
-    return max([expected, *(floor_of(sale, per_replica, now) for sale in observed.sales)])
+    return max(
+        [
+            expected,
+            *(
+                floor_of(sale, per_replica, now, pod_start_seconds=observed.pod_start_seconds)
+                for sale in observed.sales
+            ),
+        ]
+    )
 
 
 def replicas(stream: LiveStream, observed: StreamObserved, floor: int, now: float) -> Decision:

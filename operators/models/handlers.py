@@ -23,5 +23,5 @@ async def reconcile(context: Context, namespace: str) -> float | None:
             await context.client.delete(models.reference(namespace))
         return None
     if not is_applied(with_hash(manifest), live):
-        await context.client.apply(with_hash(manifest), manager=MANAGER)
+        await context.client.apply(with_hash(manifest), manager=MANAGER, force=True)
     return None

@@ -29,6 +29,15 @@ PLURALS = {
     "PodDisruptionBudget": "poddisruptionbudgets",
     "Ingress": "ingresses",
     "RayService": "rayservices",
+    "NetworkPolicy": "networkpolicies",
+    "HorizontalPodAutoscaler": "horizontalpodautoscalers",
+    "ScaledObject": "scaledobjects",
+    "HTTPRoute": "httproutes",
+    "Job": "jobs",
+    "DaemonSet": "daemonsets",
+    "Pod": "pods",
+    "Role": "roles",
+    "RoleBinding": "rolebindings",
     "Event": "events",
 }
 
@@ -76,11 +85,12 @@ class KubeClient:
                 return None
             raise
 
-    async def apply(self, manifest: Manifest, *, manager: str, subresource: str = "") -> Manifest:
-        """Server-side apply with force: the fields of the manifest become `manager`'s."""
+    async def apply(self, manifest: Manifest, *, manager: str, force: bool, subresource: str = "") -> Manifest:
+        """Server-side apply: the fields of the manifest become `manager`'s; without `force` a field of another manager
+        with another value is a conflict (409)."""
         metadata = manifest["metadata"]
         ref = ObjectRef(manifest["apiVersion"], manifest["kind"], metadata.get("namespace", ""), metadata["name"])
-        query = [("fieldManager", manager), ("force", "true")]
+        query = [("fieldManager", manager), ("force", "true" if force else "false")]
         return await self.call("PATCH", path(ref, subresource), body=manifest, query=query, content_type=APPLY)
 
     async def merge(self, ref: ObjectRef, patch: Manifest) -> Manifest:

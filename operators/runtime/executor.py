@@ -8,10 +8,13 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
-from operators.api.base import API_VERSION, Resource
+from operators.api.base import API_VERSION, Condition, Metadata, Resource
+from operators.core.conditions import Fact, merge
 from operators.core.diff import is_applied, with_hash
-from operators.core.plan import Manifest, ObjectRef, Plan
+from operators.core.plan import Event, Manifest, ObjectRef, Plan
+from operators.core.rejection import ApplyRejected, rejection_of, with_rejection
 from operators.core.times import rfc3339
+from operators.runtime.cache import InvalidResource
 from operators.runtime.client import ApiError, KubeClient
 from operators.runtime.context import Context
 from operators.runtime.metrics import APPLIES
@@ -29,14 +32,18 @@ async def execute(
     client = context.client
     if not owner.deleting and not plan.delete_self:
         await _hold(client, owner)
-    await asyncio.gather(*(_apply(client, item, live) for item in plan.applies))
+    rejected = await _apply_all(client, plan.applies, live)
     for ref in plan.deletes:
         await client.delete(ref)
         APPLIES.labels(ref.kind, "delete", "200").inc()
     await context.publisher.publish(plan.publications)
+    if rejected:
+        plan = with_rejection(plan, rejected[0], before=_conditions(owner), now=context.clock())
     if plan.status and not (owner.deleting and plan.release):
         await _write_status(client, owner, plan)
     await _tell(context, owner, plan)
+    if rejected:
+        raise rejected[0]
     if plan.delete_self:
         await client.delete(reference(owner))
     if plan.release:
@@ -49,17 +56,64 @@ def reference(owner: Resource) -> ObjectRef:
     return ObjectRef(API_VERSION, owner.kind_name, owner.metadata.namespace, owner.metadata.name)
 
 
+async def _apply_all(
+    client: KubeClient, applies: tuple[Manifest, ...], live: Mapping[tuple[str, str], Manifest]
+) -> list[ApplyRejected]:
+    """Apply what differs, all at once; what the API server refuses for good is returned, other failures are raised."""
+    results = await asyncio.gather(*(_apply(client, item, live) for item in applies), return_exceptions=True)
+    rejected = [item for item in results if isinstance(item, ApplyRejected)]
+    for item in results:
+        if isinstance(item, BaseException) and not isinstance(item, ApplyRejected):
+            raise item
+    return rejected
+
+
 async def _apply(client: KubeClient, manifest: Manifest, live: Mapping[tuple[str, str], Manifest]) -> None:
+    """Apply one child. A child that we do not know is ours is applied without force: it may be somebody else's."""
     wanted = with_hash(manifest)
-    kind = manifest["kind"]
-    if is_applied(wanted, live.get((kind, manifest["metadata"]["name"]))):
+    kind, name = manifest["kind"], manifest["metadata"]["name"]
+    known = live.get((kind, name))
+    if is_applied(wanted, known):
         return
     try:
-        await client.apply(wanted, manager=MANAGER)
+        await client.apply(wanted, manager=MANAGER, force=known is not None)
     except ApiError as error:
         APPLIES.labels(kind, "apply", str(error.status)).inc()
+        if (rejection := rejection_of(kind, name, error.status, str(error))) is not None:
+            raise rejection from error
         raise
     APPLIES.labels(kind, "apply", "200").inc()
+
+
+def _conditions(owner: Resource) -> tuple[Condition, ...]:
+    conditions: tuple[Condition, ...] = owner.status.conditions  # type: ignore[attr-defined]
+    return conditions
+
+
+async def refuse(context: Context, invalid: InvalidResource) -> None:
+    """Say on an object that its spec cannot be read: its definition in the cluster is of another version than ours."""
+    message = f"spec cannot be read ({invalid}); is the definition in the cluster (charts/haat-crds) of this version?"
+    facts = [Fact(name, False, "InvalidSpec", message) for name in ("Accepted", "Ready")]
+    reference = {"apiVersion": API_VERSION, "kind": invalid.kind.kind_name, **_named(invalid.metadata)}
+    live = await context.client.get(
+        ObjectRef(API_VERSION, invalid.kind.kind_name, invalid.metadata.namespace, invalid.metadata.name)
+    )
+    stored = ((live or {}).get("status") or {}).get("conditions") or []
+    if live is None or any(item.get("reason") == "InvalidSpec" and item.get("message") == message for item in stored):
+        return
+    now = context.clock()
+    conditions = merge(facts, (), generation=invalid.metadata.generation, now=now)
+    body = {"apiVersion": API_VERSION, "kind": invalid.kind.kind_name, "metadata": _named(invalid.metadata)}
+    await context.client.apply(
+        body | {"status": {"conditions": conditions}}, manager=f"{MANAGER}-status", subresource="status", force=True
+    )
+    event = Event("Warning", "InvalidSpec", message)
+    regarding = reference | {"uid": invalid.metadata.uid}
+    await context.client.post_event(regarding, event, component=MANAGER, now=rfc3339(now))
+
+
+def _named(metadata: Metadata) -> dict[str, str]:
+    return {"name": metadata.name, "namespace": metadata.namespace}
 
 
 async def _write_status(client: KubeClient, owner: Resource, plan: Plan) -> None:
@@ -68,7 +122,7 @@ async def _write_status(client: KubeClient, owner: Resource, plan: Plan) -> None
         return
     body = _identity(owner) | {"status": plan.status}
     try:
-        await client.apply(body, manager=f"{MANAGER}-status", subresource="status")
+        await client.apply(body, manager=f"{MANAGER}-status", subresource="status", force=True)
     except ApiError as error:
         if error.status != 404:
             raise
@@ -97,7 +151,7 @@ async def _hold(client: KubeClient, owner: Resource) -> None:
     if FINALIZER not in owner.metadata.finalizers:
         body = _identity(owner)
         body["metadata"] = body["metadata"] | {"finalizers": [FINALIZER]}
-        await client.apply(body, manager=f"{MANAGER}-finalizer")
+        await client.apply(body, manager=f"{MANAGER}-finalizer", force=True)
 
 
 async def _release(client: KubeClient, owner: Resource) -> None:

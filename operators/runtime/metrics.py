@@ -13,6 +13,13 @@ QUEUE_WAIT_SECONDS = Histogram(
 APPLIES = Counter("haat_apply", "Calls to the API server.", ["kind", "verb", "code"])
 PUBLICATIONS = Counter("haat_publication", "Fields written to Redis for the data plane.", ["key"])
 SWEEPS = Counter("haat_sweep", "Reads of the heartbeats by result.", ["result"])
+SALE_PREWARM_MISSING = Gauge(
+    "haat_sale_prewarm_missing", "Seconds to the start of a sale whose capacity is missing.", ["namespace", "name"]
+)
+SALE_START_SKEW = Gauge(
+    "haat_sale_start_skew_seconds", "How much later than planned a sale opened.", ["namespace", "name"]
+)
+PLATFORM_VALID = Gauge("haat_platform_config_valid", "1 while the platform file could be read as it is now.")
 LEADER = Gauge("haat_leader", "1 while this replica leads.")
 TIME_TO_READY_SECONDS = Histogram(
     "haat_time_to_standby_seconds", "From creation to Standby.", ["kind"], buckets=(1, 2, 3, 5, 10, 30, 60, 300)

@@ -8,17 +8,24 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from operators.channel import handlers as channel
+from operators.core.rejection import ApplyRejected
 from operators.flashsale import handlers as flashsale
 from operators.livestream import handlers as livestream
 from operators.models import handlers as models
 from operators.runtime import signals
+from operators.runtime.cache import InvalidResource
 from operators.runtime.context import Context
+from operators.runtime.executor import refuse
 from operators.runtime.metrics import QUEUE_DEPTH, QUEUE_WAIT_SECONDS, RECONCILE_SECONDS, RECONCILES, SWEEPS
+from operators.runtime.platform import PlatformFile, tell
 from operators.runtime.queue import WorkQueue
 
 Key = tuple[str, str, str]
 MODELS = "Models"
 REPAIR_EVERY = 2
+PLATFORM_SECONDS = 2.0
+REFUSED_SECONDS = 60.0
+"""What was refused is tried again this often: its cause lies outside, and only people change it."""
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +33,20 @@ logger = logging.getLogger(__name__)
 class Reconciler:
     """Owns the work queue and the sweep."""
 
-    def __init__(self, context: Context, redis: Redis, *, workers: int, sweep_seconds: float, resync_seconds: float):
+    def __init__(
+        self,
+        context: Context,
+        redis: Redis,
+        *,
+        platform: PlatformFile,
+        namespace: str,
+        workers: int,
+        sweep_seconds: float,
+        resync_seconds: float,
+    ):
         self._context = context
+        self._platform = platform
+        self._namespace = namespace
         self._redis = redis
         self._sweep_seconds = sweep_seconds
         self._resync_seconds = resync_seconds
@@ -39,6 +58,7 @@ class Reconciler:
             group.create_task(self._queue.run())
             group.create_task(self._sweep_forever())
             group.create_task(self._resync_forever())
+            group.create_task(self._platform_forever())
 
     async def wake(self, key: Key) -> None:
         """Something about `key` changed: reconcile it and those that look at it."""
@@ -78,9 +98,19 @@ class Reconciler:
             await self._queue.add(("LiveStream", namespace, stream.metadata.name))
 
     async def _reconcile(self, key: Key) -> float | None:
-        kind, namespace, name = key
         if not self._context.cache.bound:
             return 0.2
+        try:
+            return await self._reconcile_kind(key)
+        except InvalidResource as error:
+            await refuse(self._context, error)
+            return REFUSED_SECONDS
+        except ApplyRejected as error:
+            logger.warning("a child is refused: %s", error, extra={"object": "/".join(key)})
+            return REFUSED_SECONDS
+
+    async def _reconcile_kind(self, key: Key) -> float | None:
+        kind, namespace, name = key
         if kind == "LiveStream":
             return await livestream.reconcile(self._context, namespace, name)
         if kind == "Channel":
@@ -126,5 +156,16 @@ class Reconciler:
     async def _resync_forever(self) -> None:
         while True:
             await asyncio.sleep(self._resync_seconds * random.uniform(0.8, 1.2))
-            for key in self._context.cache.resource_keys():
-                await self._queue.add((key[0], key[1], key[2]))
+            await self._wake_all()
+
+    async def _platform_forever(self) -> None:
+        """Another platform file concerns everybody."""
+        while True:
+            if await asyncio.to_thread(self._platform.refresh):
+                await tell(self._context.client, self._namespace, self._platform, self._context.clock())
+                await self._wake_all()
+            await asyncio.sleep(PLATFORM_SECONDS)
+
+    async def _wake_all(self) -> None:
+        for key in self._context.cache.resource_keys():
+            await self._queue.add((key[0], key[1], key[2]))

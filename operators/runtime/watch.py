@@ -13,7 +13,7 @@ import kopf
 from operators.api import KINDS
 from operators.api.base import GROUP, VERSION
 from operators.core.children import OWNER_LABEL
-from operators.runtime.cache import Cache
+from operators.runtime.cache import Cache, parse, slim
 
 Wake = Callable[[tuple[str, str, str]], Awaitable[None]]
 CHILD_KINDS = (
@@ -23,7 +23,16 @@ CHILD_KINDS = (
     ("apps", "v1", "deployments"),
     ("policy", "v1", "poddisruptionbudgets"),
     ("networking.k8s.io", "v1", "ingresses"),
+    ("networking.k8s.io", "v1", "networkpolicies"),
+    ("batch", "v1", "jobs"),
+    ("apps", "v1", "daemonsets"),
+    ("autoscaling", "v2", "horizontalpodautoscalers"),
+    ("rbac.authorization.k8s.io", "v1", "roles"),
+    ("rbac.authorization.k8s.io", "v1", "rolebindings"),
+    ("keda.sh", "v1alpha1", "scaledobjects"),
+    ("gateway.networking.k8s.io", "v1", "httproutes"),
 )
+POD = ("", "v1", "pods")
 CATALOG_LABEL = "haat.dev/catalog"
 _OWNER_KINDS = {kind.kind_name.lower(): kind.kind_name for kind in KINDS}
 
@@ -35,7 +44,7 @@ def build_registry(cache: Cache, wake: Wake) -> kopf.OperatorRegistry:
     _indices(registry)
     for kind in KINDS:
         _watch_resource(registry, kind.plural, kind.kind_name, cache, wake)
-    for group, version, plural in CHILD_KINDS:
+    for group, version, plural in (*CHILD_KINDS, POD):
         _watch_child(registry, (group, version, plural), cache, wake)
     _watch_catalogs(registry, cache, wake)
     return registry
@@ -49,15 +58,19 @@ async def _login(**options: Any) -> kopf.ConnectionInfo | None:
 
 
 def _indices(registry: kopf.OperatorRegistry) -> None:
-    async def resources(body: kopf.Body, **_: Any) -> dict[tuple[str, str, str], dict[str, Any]]:
-        return {(body["kind"], body.meta.namespace or "", body.meta.name or ""): dict(body)}
+    async def resources(body: kopf.Body, **_: Any) -> dict[tuple[str, str, str], Any]:
+        return {(body["kind"], body.meta.namespace or "", body.meta.name or ""): parse(body)}
 
     async def children(body: kopf.Body, **_: Any) -> dict[tuple[str, str], dict[str, Any]]:
-        return {(body.meta.namespace or "", body.meta.labels[OWNER_LABEL]): dict(body)}
+        return {(body.meta.namespace or "", body.meta.labels[OWNER_LABEL]): slim(body)}
 
     async def config_maps(body: kopf.Body, **_: Any) -> dict[tuple[str, str], dict[str, Any]]:
         return {(body.meta.namespace or "", body.meta.name or ""): dict(body)}
 
+    async def pods(body: kopf.Body, **_: Any) -> dict[tuple[str, str], dict[str, Any]]:
+        return {(body.meta.namespace or "", body.meta.labels[OWNER_LABEL]): slim(body)}
+
+    kopf.index(*POD, id="pods", labels={OWNER_LABEL: kopf.PRESENT}, registry=registry)(pods)
     for kind in KINDS:
         kopf.index(GROUP, VERSION, kind.plural, id="resources", registry=registry)(resources)
     for group, version, plural in CHILD_KINDS:
@@ -71,7 +84,7 @@ def _indices(registry: kopf.OperatorRegistry) -> None:
 
 def _bind(cache: Cache, indices: dict[str, Any]) -> None:
     """kopf hands the indices to each handler by name."""
-    cache.bind(indices["resources"], indices["children"], indices["config_maps"])
+    cache.bind(indices["resources"], indices["children"], indices["config_maps"], indices["pods"])
 
 
 def _watch_resource(registry: kopf.OperatorRegistry, plural: str, kind: str, cache: Cache, wake: Wake) -> None:

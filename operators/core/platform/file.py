@@ -68,6 +68,7 @@ class Platform(Part):
     whip_url: str = ""
     ingress_class: str = "haat"
     priority_class: str = ""
+    balloon_priority_class: str = "haat-balloon"
     images: Images = Images()
     sizes: Sizes = Sizes()
     ladders: dict[str, Ladder] = Field(default_factory=_default_ladder)

@@ -4,15 +4,21 @@ import json
 
 import pytest
 
+from operators.api import FlashSale
 from operators.channel.plan import ChannelObserved
 from operators.channel.plan import plan as plan_channel
-from operators.flashsale.floor import floor_of
+from operators.core.plan import Plan
 from operators.flashsale.observe import LedgerReport, SaleObserved, ledger_report
-from operators.flashsale.plan import plan
+from operators.flashsale.plan import plan as plan_sale
+from operators.flashsale.sizing import floor_of
 from tests.unit.operators.builders import NOW, PLATFORM, channel, sale, stream
 
 WARM = stream(status={"fanout": {"replicas": 3, "readyReplicas": 3}})
 MINUTE = 60.0
+
+
+def plan(subject: FlashSale, seen: SaleObserved, now: float) -> Plan:
+    return plan_sale(subject, seen, PLATFORM, now)
 
 
 def report(phase: str, **numbers: int) -> LedgerReport:
@@ -71,7 +77,16 @@ def test_skew_is_the_difference_between_plan_and_opening() -> None:
 
 @pytest.mark.parametrize(
     ("now", "expected"),
-    [(NOW - 6 * MINUTE, 0), (NOW - 4 * MINUTE, 3), (NOW + 60 * MINUTE, 3), (NOW + 81 * MINUTE, 0)],
+    [
+        pytest.param(NOW - 6 * MINUTE, 0, id="before the lead time"),
+        pytest.param(NOW - 4 * MINUTE, 3, id="lead time"),
+        pytest.param(NOW + 60 * MINUTE, 3, id="during the sale"),
+        pytest.param(NOW + 79 * MINUTE, 3, id="still kept afterwards"),
+        pytest.param(NOW + 80 * MINUTE, 2, id="first step of the cooldown"),
+        pytest.param(NOW + 82 * MINUTE, 1, id="second step"),
+        pytest.param(NOW + 84 * MINUTE, 0, id="third step"),
+        pytest.param(NOW + 90 * MINUTE, 0, id="over"),
+    ],
 )
 def test_capacity_is_held_from_lead_time_to_cooldown(now: float, expected: int) -> None:
     assert floor_of(sale(), 5000, now) == expected

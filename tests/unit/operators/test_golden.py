@@ -27,6 +27,7 @@ MODELS = {
     "Service": client.V1Service,
     "ServiceAccount": client.V1ServiceAccount,
     "Deployment": client.V1Deployment,
+    "DaemonSet": client.V1DaemonSet,
     "PodDisruptionBudget": client.V1PodDisruptionBudget,
     "Ingress": client.V1Ingress,
 }
@@ -35,7 +36,12 @@ MODELS = {
 def children() -> list[dict]:
     made = [*plan_stream(stream(), observed(), PLATFORM, NOW).applies]
     made += plan_channel(channel(), ChannelObserved(key="channel-key"), PLATFORM, NOW).applies
-    made += plan_sale(sale(), SaleObserved(stream()), NOW).applies
+    made += plan_sale(
+        sale(capacity={"expectedViewers": 9000, "prewarm": {"nodes": True, "imagePrePull": True}}),
+        SaleObserved(stream()),
+        PLATFORM,
+        NOW,
+    ).applies
     service = ray_service("shop", {"co-view"}, PLATFORM)
     return [*made, *([service] if service else [])]
 
@@ -57,7 +63,7 @@ def test_the_api_knows_every_field(manifest: dict) -> None:
 
 def test_pods_are_restricted() -> None:
     for manifest in children():
-        if manifest["kind"] == "Deployment":
+        if manifest["kind"] in ("Deployment", "DaemonSet"):
             pod = manifest["spec"]["template"]["spec"]
             assert pod["securityContext"]["runAsNonRoot"]
             assert pod["automountServiceAccountToken"] is False

@@ -1,0 +1,1 @@
+"""Builders of a FlashSale's children: one small pure function each."""

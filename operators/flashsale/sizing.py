@@ -1,0 +1,80 @@
+"""The capacity of a sale: how much, from when, until when.
+
+The sale never scales anything itself. It states a floor, and the reconcile of the LiveStream, which owns the fan-out,
+reads it: one writer for each field.
+"""
+
+from dataclasses import dataclass
+from math import ceil
+
+from operators.api import FlashSale
+from operators.api.base import seconds
+from operators.api.flashsale import SalePhase, SaleState
+from operators.core.scaling import floor_for
+from operators.core.times import epoch, epoch_or_none
+
+BURST_PODS = 10
+"""Pods that a cluster starts side by side without slowing each other down."""
+NODE_START_SECONDS = 180.0
+NO_MORE_CAPACITY = (SalePhase.CANCELLED, SalePhase.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityFloor:
+    """Replicas of a component that must stand from `begins` on; Unix seconds, `ends` is when the last one may go."""
+
+    component: str
+    replicas: int
+    begins: float
+    ends: float
+
+
+def lead_seconds(sale: FlashSale, replicas: int, pod_start_seconds: float) -> float:
+    """How long before the start capacity is asked for: what the owner wants, or longer when pods start slowly."""
+    prewarm = sale.spec.capacity.prewarm
+    needed = pod_start_seconds * ceil(replicas / BURST_PODS) + (NODE_START_SECONDS if prewarm.nodes else 0.0)
+    return max(seconds(prewarm.lead_time), needed)
+
+
+def peak_replicas(sale: FlashSale, per_replica: int) -> int:
+    """Fan-out pods for the expected crowd with its headroom."""
+    capacity = sale.spec.capacity
+    return floor_for(capacity.expected_viewers, capacity.headroom_percent, per_replica)
+
+
+def fanout_floor(sale: FlashSale, per_replica: int, *, pod_start_seconds: float = 0.0) -> CapacityFloor:
+    """The whole floor of the fan-out, cooldown included."""
+    peak = peak_replicas(sale, per_replica)
+    begins = epoch(sale.spec.starts_at) - lead_seconds(sale, peak, pod_start_seconds)
+    cooldown = sale.spec.capacity.cooldown
+    steps = ceil(100 / cooldown.step_percent) - 1
+    ends = _ended(sale) + seconds(cooldown.after) + steps * seconds(cooldown.interval)
+    return CapacityFloor("fanout", peak, begins, ends)
+
+
+def floor_of(sale: FlashSale, per_replica: int, now: float, *, pod_start_seconds: float = 0.0) -> int:
+    """Fan-out pods that the sale holds now; 0 outside its window. After the sale they go step by step."""
+    floor = fanout_floor(sale, per_replica, pod_start_seconds=pod_start_seconds)
+    gone = sale.spec.state == SaleState.CANCELLED or sale.status.phase in NO_MORE_CAPACITY or sale.deleting
+    if gone or not floor.begins <= now < floor.ends:
+        return 0
+    cooldown = sale.spec.capacity.cooldown
+    over = now - (_ended(sale) + seconds(cooldown.after))
+    if over < 0:
+        return floor.replicas
+    interval = seconds(cooldown.interval)
+    taken = 1 + int(over // interval) if interval else 100
+    return max(0, floor.replicas - taken * ceil(floor.replicas * cooldown.step_percent / 100))
+
+
+def moments(sale: FlashSale, per_replica: int, *, pod_start_seconds: float) -> list[float]:
+    """Every time at which the floor changes by itself."""
+    floor = fanout_floor(sale, per_replica, pod_start_seconds=pod_start_seconds)
+    cooldown = sale.spec.capacity.cooldown
+    first = _ended(sale) + seconds(cooldown.after)
+    steps = [first + step * seconds(cooldown.interval) for step in range(ceil(100 / cooldown.step_percent))]
+    return [floor.begins, *steps, floor.ends]
+
+
+def _ended(sale: FlashSale) -> float:
+    return epoch_or_none(sale.status.ended_at) or epoch(sale.spec.ends_at)
