@@ -64,7 +64,14 @@ async def operate(settings: OperatorSettings, client: KubeClient, stop: asyncio.
     registry = build_registry(cache, reconciler.wake)
     working = asyncio.create_task(reconciler.run())
     watching = asyncio.create_task(
-        kopf.operator(registry=registry, settings=build_settings(), clusterwide=True, standalone=True, stop_flag=stop)
+        kopf.operator(
+            registry=registry,
+            settings=build_settings(),
+            clusterwide=not settings.namespaces,
+            namespaces=settings.namespaces,
+            standalone=True,
+            stop_flag=stop,
+        )
     )
     try:
         await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)

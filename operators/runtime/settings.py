@@ -19,6 +19,12 @@ class OperatorSettings(BaseSettings):
     redis_url: str = "redis://127.0.0.1:6379/0"
     log_level: str = "INFO"
     workers: int = Field(16, ge=1, le=256)
+    watch_namespaces: str = Field("", description="Comma-separated namespaces; empty: the whole cluster.")
     leader_election: bool = True
     resync_seconds: float = Field(300.0, gt=0)
     sweep_seconds: float = Field(1.0, gt=0)
+
+    @property
+    def namespaces(self) -> list[str]:
+        """The namespaces to watch; empty means all."""
+        return [name.strip() for name in self.watch_namespaces.split(",") if name.strip()]
