@@ -9,6 +9,7 @@ import uvloop
 
 from operators.runtime import http
 from operators.runtime.cache import Cache
+from operators.runtime.capabilities import Discovery
 from operators.runtime.client import KubeClient
 from operators.runtime.context import Context
 from operators.runtime.leader import lead
@@ -50,7 +51,12 @@ async def operate(settings: OperatorSettings, client: KubeClient, stop: asyncio.
     redis = connect(settings.redis_url)
     cache = Cache()
     context = Context(
-        client=client, cache=cache, signals=Signals(), publisher=Publisher(redis), platform=platform.current
+        client=client,
+        cache=cache,
+        signals=Signals(),
+        publisher=Publisher(redis),
+        discovery=Discovery(client),
+        platform=platform.current,
     )
     reconciler = Reconciler(
         context,

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from operators.api import LiveStream
 from operators.api.base import API_VERSION, Resource
 from operators.core.plan import Manifest
 
@@ -16,7 +17,11 @@ RESTRICTED_CONTAINER = {
 
 def labels(owner: Resource, component: str) -> dict[str, str]:
     """The recommended labels plus ours; `haat.dev/owner` is what the operators watch and prune by."""
-    return {
+    kind = {"Channel": "channel", "LiveStream": "stream", "FlashSale": "sale"}[owner.kind_name]
+    own = {f"haat.dev/{kind}": owner.metadata.name, "haat.dev/component": component}
+    if isinstance(owner, LiveStream):
+        own["haat.dev/channel"] = owner.spec.channel.name
+    return own | {
         "app.kubernetes.io/name": component,
         "app.kubernetes.io/instance": owner.metadata.name,
         "app.kubernetes.io/component": component,

@@ -42,12 +42,21 @@ class Publication:
 
 
 @dataclass(frozen=True, slots=True)
+class Patch:
+    """A JSON merge patch of an object that somebody else made, such as a pod of a Deployment."""
+
+    ref: ObjectRef
+    body: Manifest
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything one reconcile does, in this order: applies, deletes, publications, status, events.
+    """Everything one reconcile does, in this order: patches, applies, deletes, publications, status, events.
 
     `delete_self` removes the object itself (its time to live is over); `release` takes our finalizer off.
     """
 
+    patches: tuple[Patch, ...] = ()
     applies: tuple[Manifest, ...] = ()
     deletes: tuple[ObjectRef, ...] = ()
     publications: tuple[Publication, ...] = ()

@@ -11,6 +11,8 @@ from operators.core.plan import Manifest, ObjectRef
 from operators.core.podtimes import p99_start_seconds
 from operators.core.times import epoch
 from operators.livestream import names
+from operators.livestream.acceptance import transcode_millicores
+from operators.livestream.airtime import seconds_on_air
 from operators.livestream.children.secret import KEY
 from operators.livestream.observe import StreamKeys, StreamObserved
 from operators.livestream.plan import plan
@@ -47,13 +49,18 @@ async def observe(context: Context, stream: LiveStream) -> StreamObserved:
     secret = await context.client.get(ObjectRef("v1", "Secret", namespace, names.key_secret(stream)))
     if secret and not secret["metadata"].get("deletionTimestamp"):
         children[("Secret", names.key_secret(stream))] = secret
-    elder = _elder_streams(context, stream)
+    others = _same_channel(context, stream)
+    elder = _elders(stream, others)
     sales = tuple(sale for sale in cache.sales(namespace) if _targets(sale.spec, stream))
     models_url, models_ready = await _models(context, stream, channel)
     return StreamObserved(
         keys=StreamKeys(_text(secret, KEY) or secrets.token_urlsafe(24), await _channel_key(context, channel)),
         channel=channel,
-        siblings=tuple(elder),
+        siblings=tuple(item.metadata.name for item in elder),
+        sibling_millicores=sum(transcode_millicores(item, context.platform()) for item in elder),
+        seconds_today=seconds_on_air(others, now),
+        capabilities=await context.discovery.current(),
+        knocked_at=context.signals.knocks.get(stream.id, 0.0),
         holds_channel_key=not elder,
         sales=sales,
         children=children,
@@ -69,15 +76,21 @@ async def observe(context: Context, stream: LiveStream) -> StreamObserved:
     )
 
 
-def _elder_streams(context: Context, stream: LiveStream) -> list[str]:
-    """Streams of the same channel that were there first and have not ended: they have the channel's key and quota."""
-    names_before = []
-    for other in context.cache.streams(stream.metadata.namespace):
+def _same_channel(context: Context, stream: LiveStream) -> list[LiveStream]:
+    """All streams of the stream's channel, itself too, oldest first."""
+    name = stream.spec.channel.name
+    return [item for item in context.cache.streams(stream.metadata.namespace) if item.spec.channel.name == name]
+
+
+def _elders(stream: LiveStream, others: list[LiveStream]) -> list[LiveStream]:
+    """Streams that were there first and have not ended: they have the channel's key and quota."""
+    found = []
+    for other in others:
         if other.metadata.uid == stream.metadata.uid:
             break
-        if other.spec.channel.name == stream.spec.channel.name and other.status.phase not in _OVER:
-            names_before.append(other.metadata.name)
-    return names_before
+        if other.status.phase not in _OVER:
+            found.append(other)
+    return found
 
 
 def _targets(spec: object, stream: LiveStream) -> bool:

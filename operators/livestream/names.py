@@ -8,6 +8,16 @@ def transcoder(stream: LiveStream) -> str:
     return f"{stream.metadata.name}-transcoder"
 
 
+def standby(stream: LiveStream) -> str:
+    """Deployment and Service of the second transcoder of a redundant stream."""
+    return f"{stream.metadata.name}-transcoder-b"
+
+
+def finalize(stream: LiveStream) -> str:
+    """Job that closes the broadcast's books."""
+    return f"{stream.metadata.name}-finalize"
+
+
 def fanout(stream: LiveStream) -> str:
     """Deployment, Service and disruption budget of the room."""
     return f"{stream.metadata.name}-fanout"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from operators.api import Channel, FlashSale
+from operators.core.capabilities import Capabilities
 from operators.core.plan import Manifest
 from operators.core.scaling import Sample
 
@@ -28,8 +29,20 @@ class StreamKeys:
 
 
 @dataclass(frozen=True, slots=True)
+class Rung:
+    """One rendition as the transcoder reports it."""
+
+    name: str
+    width: int = 0
+    height: int = 0
+    fps: int = 0
+    kbps: int = 0
+    state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TranscoderBeat:
-    """What the transcoder said last."""
+    """What the transcoder said last. `speed` is media seconds a second; 0 while unknown."""
 
     pod: str
     at: float
@@ -38,7 +51,9 @@ class TranscoderBeat:
     protocol: str = ""
     bitrate_kbps: int = 0
     since: float | None = None
-    rungs: tuple[tuple[str, int, int], ...] = ()
+    last_media: float | None = None
+    speed: float = 0.0
+    rungs: tuple[Rung, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +63,7 @@ class RoomBeat:
     pods: int = 0
     connections: int = 0
     viewers: int = 0
+    by_pod: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +73,16 @@ class StreamObserved:
     keys: StreamKeys
     channel: Channel | None = None
     siblings: tuple[str, ...] = ()
+    sibling_millicores: int = 0
+    seconds_today: float = 0.0
+    capabilities: Capabilities = field(default_factory=Capabilities)
+    knocked_at: float = 0.0
     holds_channel_key: bool = False
     sales: tuple[FlashSale, ...] = ()
     children: Mapping[tuple[str, str], Manifest] = field(default_factory=dict)
     catalog: str | None = None
     transcoder: TranscoderBeat | None = None
-    room: RoomBeat = RoomBeat()
+    room: RoomBeat = field(default_factory=RoomBeat)
     samples: tuple[Sample, ...] = ()
     last_scaled_at: float = 0.0
     pod_start_seconds: float = 0.0
@@ -85,11 +105,12 @@ def transcoder_beat(entries: Mapping[str, str], stream: str, now: float) -> Tran
 
 def room_beat(entries: Mapping[str, str], stream: str, now: float) -> RoomBeat:
     """The sum over the fresh beats of this stream's fan-out pods."""
-    bodies = [body for _, body in _beats(entries, f"fanout/{stream}/", now)]
+    beats = dict(_beats(entries, f"fanout/{stream}/", now))
     return RoomBeat(
-        pods=len(bodies),
-        connections=sum(_number(body, "connections") for body in bodies),
-        viewers=sum(_number(body, "viewers") for body in bodies),
+        pods=len(beats),
+        connections=sum(_number(body, "connections") for body in beats.values()),
+        viewers=sum(_number(body, "viewers") for body in beats.values()),
+        by_pod={pod: _number(body, "connections") for pod, body in beats.items()},
     )
 
 
@@ -107,8 +128,7 @@ def _beats(entries: Mapping[str, str], prefix: str, now: float) -> Iterable[tupl
 
 
 def _transcoder(pod: str, body: dict[str, Any]) -> TranscoderBeat:
-    since = body.get("since_ms")
-    rungs = body.get("rungs")
+    rungs, speed = body.get("rungs"), body.get("speed")
     return TranscoderBeat(
         pod=pod,
         at=_number(body, "ts_ms") / 1000,
@@ -116,9 +136,18 @@ def _transcoder(pod: str, body: dict[str, Any]) -> TranscoderBeat:
         playable=body.get("playable") is True,
         protocol=str(body.get("protocol") or ""),
         bitrate_kbps=_number(body, "bitrate_kbps"),
-        since=since / 1000 if isinstance(since, int | float) and since else None,
+        since=_number(body, "since_ms") / 1000 or None,
+        last_media=_number(body, "last_media_ms") / 1000 or None,
+        speed=float(speed) if isinstance(speed, int | float) else 0.0,
         rungs=tuple(
-            (str(name), _number(rung, "width"), _number(rung, "height"))
+            Rung(
+                name=str(name),
+                width=_number(rung, "width"),
+                height=_number(rung, "height"),
+                fps=_number(rung, "fps"),
+                kbps=_number(rung, "kbps"),
+                state=str(rung.get("state") or ""),
+            )
             for name, rung in (rungs.items() if isinstance(rungs, dict) else ())
             if isinstance(rung, dict)
         ),

@@ -1,27 +1,47 @@
 """plan(spec, observed, platform, now): everything that one reconcile of a LiveStream wants done."""
 
+from dataclasses import dataclass
+
 from operators.api import LiveStream
-from operators.api.base import seconds
 from operators.api.livestream import AutoscalingProvider
 from operators.api.livestream_status import StreamPhase
-from operators.core.conditions import Fact, merge
-from operators.core.plan import Event, Manifest, ObjectRef, Plan, ref_of
+from operators.core.conditions import merge
+from operators.core.plan import Manifest, ObjectRef, Plan, ref_of
 from operators.core.platform import Platform
-from operators.core.scaling import Decision, ScalingRules, decide, floor_for
-from operators.core.times import epoch
-from operators.flashsale.sizing import floor_of
-from operators.livestream import names, status
-from operators.livestream.children.config import build_config_map, effective_encoding
+from operators.core.scaling import Decision
+from operators.flashsale.sizing import fanout_floor
+from operators.livestream import autoscale, names, status
+from operators.livestream.acceptance import acceptance
+from operators.livestream.children.autoscaler import build_hpa, build_scaled_object
+from operators.livestream.children.config import build_config_map
 from operators.livestream.children.fanout import build_budget, build_fanout
+from operators.livestream.children.finalize import build_finalize
+from operators.livestream.children.policies import build_network_policies
 from operators.livestream.children.routes import build_ingress
 from operators.livestream.children.secret import build_secret
-from operators.livestream.children.transcoder import build_transcoder
+from operators.livestream.children.transcoder import (
+    build_transcoder,
+    build_transcoder_budget,
+    eviction_marks,
+    transcoder_selector,
+)
 from operators.livestream.children.workload import build_service, build_service_account
 from operators.livestream.observe import StreamObserved
+from operators.livestream.pinning import pinned
 from operators.livestream.publish import publications, urls, withdrawn
+from operators.livestream.transitions import deadline, transitions
 
-RESCALE_SECONDS = 15.0
-"""A room above its floor is looked at again this often, because going down is a matter of time alone."""
+ORDER = ("ServiceAccount", "ConfigMap", "Secret", "NetworkPolicy", "Service", "Deployment")
+"""What pods need to start comes before the pods."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The room's size: who decides, how many, and what sales hold."""
+
+    provider: AutoscalingProvider
+    decision: Decision
+    floor: int
 
 
 def plan(stream: LiveStream, observed: StreamObserved, platform: Platform, now: float) -> Plan:
@@ -34,14 +54,12 @@ def plan(stream: LiveStream, observed: StreamObserved, platform: Platform, now: 
     accepted = acceptance(stream, observed, platform)
     life = status.lifecycle(stream, observed, accepted, now)
     over = status.drained(stream, observed, life, now)
-    floor = sale_floor(stream, observed, platform, now)
-    scaled = replicas(stream, observed, floor, now)
+    scale = scale_of(stream, observed, platform, now)
     provision = accepted.status is True and not status.not_yet_due(stream, now)
     carried = provision or life.started_at is not None
-    desired = children(stream, observed, platform, scaled.replicas, ended=over) if provision else []
-    facts = status.facts(stream, observed, desired, accepted, life)
+    desired = children(stream, observed, platform, scale, now, ended=over) if provision else []
+    facts = status.facts(stream, observed, desired, accepted, life, now)
     phase = status.phase(stream, observed, facts, life, now)
-    present = sum(1 for item in desired if observed.child(item["kind"], item["metadata"]["name"]))
     document = status.document(
         stream,
         observed,
@@ -49,62 +67,86 @@ def plan(stream: LiveStream, observed: StreamObserved, platform: Platform, now: 
         phase_name=phase,
         conditions=merge(facts, stream.status.conditions, generation=stream.metadata.generation, now=now),
         urls=urls(stream, platform),
-        floor=floor,
-        children={"desired": len(desired), "ready": present},
+        fanout=status.fanout_status(stream, observed, floor=scale.floor, provider=scale.provider.value),
+        children=status.children_summary(observed, desired),
     )
     expired = over and life.ended_at is not None and now - life.ended_at >= stream.spec.ttl_seconds_after_ended
+    receiving = observed.transcoder is not None and observed.transcoder.receiving and life.ended_at is None
+    held = stream.spec.paused
+    costs = autoscale.deletion_costs(stream, observed) if _shrinks(stream, observed, scale) else ()
     return Plan(
-        applies=() if stream.spec.paused else tuple(desired),
-        deletes=() if stream.spec.paused else tuple(surplus(observed, desired, keep=not provision and not over)),
+        patches=() if held else (*eviction_marks(stream, observed.pods, receiving=receiving), *costs),
+        applies=() if held else tuple(desired),
+        deletes=() if held else tuple(surplus(observed, desired, keep=not provision and not over)),
         publications=publications(stream, observed, platform, phase, live=carried and life.ended_at is None),
         status=document,
-        events=transitions(stream, phase, scaled, accepted, life.end_reason),
-        requeue_after=deadline(stream, life, scaled, now),
+        events=transitions(stream, phase, scale.decision, facts, life.end_reason),
+        requeue_after=deadline(stream, life, scale.decision, now),
         delete_self=expired,
     )
 
 
-def acceptance(stream: LiveStream, observed: StreamObserved, platform: Platform) -> Fact:
-    """Whether the stream may exist as it is asked for."""
-    channel = observed.channel
-    if channel is None:
-        name = stream.spec.channel.name
-        return Fact("Accepted", False, "ChannelNotFound", f"Channel {name} does not exist; waiting for it.")
-    if channel.spec.suspended:
-        return Fact("Accepted", False, "ChannelSuspended", f"Channel {channel.metadata.name} is suspended.")
-    limit = channel.spec.quota.max_concurrent_streams
-    if len(observed.siblings) >= limit:
-        message = f"Channel {channel.metadata.name} allows {limit} at a time: {', '.join(observed.siblings)}."
-        return Fact("Accepted", False, "QuotaExceeded", message)
-    encoding = effective_encoding(stream, channel)
-    ladder = encoding.ladder_ref.name if encoding.ladder_ref else "default"
-    if ladder not in platform.ladders:
-        known = ", ".join(sorted(platform.ladders))
-        return Fact("Accepted", False, "LadderNotFound", f"Ladder {ladder} is not configured; known: {known}.")
-    return Fact("Accepted", True, "Accepted")
+def scale_of(stream: LiveStream, observed: StreamObserved, platform: Platform, now: float) -> Scale:
+    """Who scales the room and to what."""
+    who = autoscale.provider(stream, observed.capabilities, platform)
+    floor = autoscale.floor(stream, observed, now)
+    return Scale(who, autoscale.replicas(stream, observed, who, floor, now), floor)
 
 
 def children(
-    stream: LiveStream, observed: StreamObserved, platform: Platform, replica_count: int, *, ended: bool
+    stream: LiveStream, observed: StreamObserved, platform: Platform, scale: Scale, now: float, *, ended: bool
 ) -> list[Manifest]:
-    """The wanted child objects; an ended stream keeps only its ConfigMap."""
+    """The wanted child objects; an ended stream keeps only its ConfigMap and the Job that closes its books."""
     channel = observed.channel
     if channel is None:
         return []
     config = build_config_map(stream, channel, platform)
     if ended:
-        return [config]
-    return [
+        return [config, build_service_account(stream), build_finalize(stream, platform)]
+    made = [
         build_service_account(stream),
         config,
         build_secret(stream, observed.keys, platform),
-        build_service(stream, names.transcoder(stream), "transcoder"),
-        build_service(stream, names.fanout(stream), "fanout"),
-        build_transcoder(stream, platform),
-        build_fanout(stream, platform, replicas=replica_count),
-        build_budget(stream),
-        build_ingress(stream, platform),
+        *transcoders(stream, observed, platform),
+        *room(stream, observed, platform, scale, now),
+        *build_network_policies(stream, platform),
+        build_ingress(stream, platform, room=scale.decision.replicas > 0),
     ]
+    return sorted(made, key=lambda item: ORDER.index(item["kind"]) if item["kind"] in ORDER else len(ORDER))
+
+
+def transcoders(stream: LiveStream, observed: StreamObserved, platform: Platform) -> list[Manifest]:
+    """The stream's own transcoder, and a second one beside it when it is redundant."""
+    both = [names.transcoder(stream), *([names.standby(stream)] if stream.spec.transcode.redundancy > 1 else [])]
+    made = []
+    for name in both:
+        deployment = build_transcoder(stream, platform, name=name)
+        made.append(_kept(stream, observed, platform, deployment))
+        made.append(build_service(stream, name, "transcoder", transcoder_selector(stream, name)))
+    receiving = observed.transcoder is not None and observed.transcoder.receiving
+    budget = build_transcoder_budget(stream, receiving=receiving)
+    return [*made, *([budget] if budget else [])]
+
+
+def room(stream: LiveStream, observed: StreamObserved, platform: Platform, scale: Scale, now: float) -> list[Manifest]:
+    """The fan-out: Deployment, Service, disruption budget, and an autoscaler of the cluster where it has one."""
+    delegated = scale.provider in (AutoscalingProvider.HPA, AutoscalingProvider.KEDA)
+    deployment = build_fanout(stream, platform, replicas=None if delegated else scale.decision.replicas)
+    made = [
+        _kept(stream, observed, platform, deployment),
+        build_service(stream, names.fanout(stream), "fanout"),
+        build_budget(stream),
+    ]
+    low, high = autoscale.bounds(stream, scale.floor)
+    if scale.provider == AutoscalingProvider.HPA:
+        made.append(build_hpa(stream, low=low, high=high))
+    elif scale.provider == AutoscalingProvider.KEDA:
+        per_replica = stream.spec.fanout.connections_per_replica
+        start = observed.pod_start_seconds
+        floors = [fanout_floor(sale, per_replica, pod_start_seconds=start) for sale in observed.sales]
+        ahead = sorted((floor for floor in floors if floor.ends > now), key=lambda floor: floor.begins)
+        made.append(build_scaled_object(stream, platform, low=low, high=high, floors=ahead))
+    return made
 
 
 def surplus(observed: StreamObserved, desired: list[Manifest], *, keep: bool) -> list[ObjectRef]:
@@ -115,75 +157,15 @@ def surplus(observed: StreamObserved, desired: list[Manifest], *, keep: bool) ->
     return [ref_of(live) for key, live in sorted(observed.children.items()) if key not in wanted]
 
 
-def sale_floor(stream: LiveStream, observed: StreamObserved, platform: Platform, now: float) -> int:
-    """Fan-out replicas to hold: for the viewers that the stream expects and for each sale that is near."""
-    per_replica = stream.spec.fanout.connections_per_replica
-    expected = floor_for(stream.spec.autoscaling.expected_viewers, 0, per_replica)
-    return max(
-        [
-            expected,
-            *(
-                floor_of(sale, per_replica, now, pod_start_seconds=observed.pod_start_seconds)
-                for sale in observed.sales
-            ),
-        ]
-    )
+def _kept(stream: LiveStream, observed: StreamObserved, platform: Platform, deployment: Manifest) -> Manifest:
+    live = observed.child("Deployment", deployment["metadata"]["name"])
+    started = stream.status.phase in (StreamPhase.LIVE, StreamPhase.INTERRUPTED)
+    return pinned(deployment, live, started=started, policy=platform.rollout_policy)
 
 
-def replicas(stream: LiveStream, observed: StreamObserved, floor: int, now: float) -> Decision:
-    """How many fan-out pods there should be."""
-    spec = stream.spec.fanout
-    rules = ScalingRules(
-        minimum=spec.min_replicas,
-        maximum=spec.max_replicas,
-        per_replica=spec.connections_per_replica,
-        utilization_percent=spec.target_utilization_percent,
-    )
+def _shrinks(stream: LiveStream, observed: StreamObserved, scale: Scale) -> bool:
+    """Whether pods are about to go, or may go at any moment because the cluster decides."""
+    if scale.provider in (AutoscalingProvider.HPA, AutoscalingProvider.KEDA):
+        return True
     live = observed.child("Deployment", names.fanout(stream))
-    current = int(((live or {}).get("spec") or {}).get("replicas") or 0)
-    if live is None or stream.spec.autoscaling.provider == AutoscalingProvider.NONE:
-        return Decision(min(max(spec.min_replicas, floor), spec.max_replicas), "Floor")
-    return decide(
-        observed.samples, current=current, floor=floor, rules=rules, now=now, last_change=observed.last_scaled_at
-    )
-
-
-def transitions(stream: LiveStream, phase: str, scaled: Decision, accepted: Fact, end_reason: str) -> tuple[Event, ...]:
-    """Events for what changed since the last status."""
-    before = stream.status.phase
-    events = []
-    if phase != before:
-        if accepted.status is not True:
-            events.append(Event("Warning", accepted.reason, accepted.message))
-        else:
-            detail = f" ({end_reason})" if end_reason else ""
-            warn = phase == StreamPhase.INTERRUPTED
-            events.append(
-                Event("Warning" if warn else "Normal", f"Phase{phase}", f"{before or 'New'} -> {phase}{detail}")
-            )
-    known = stream.status.fanout.replicas if stream.status.fanout else 0
-    if known and scaled.replicas != known and phase not in (StreamPhase.ENDED, StreamPhase.DRAINING):
-        events.append(Event("Normal", "Scaled", f"fan-out {known} -> {scaled.replicas}: {scaled.reason}"))
-    return tuple(events)
-
-
-def deadline(stream: LiveStream, life: status.Lifecycle, scaled: Decision, now: float) -> float | None:
-    """Seconds until time alone changes the plan."""
-    schedule = stream.spec.schedule
-    moments = []
-    if scaled.reason in ("Steady", "ScaleUp", "ScaleDown", "Panic") and life.ended_at is None:
-        moments.append(now + RESCALE_SECONDS)
-    if life.ended_at is not None:
-        moments += [life.ended_at + 10, life.ended_at + seconds(stream.spec.fanout.drain)]
-        moments.append(life.ended_at + stream.spec.ttl_seconds_after_ended)
-    else:
-        if schedule.start_at:
-            moments.append(epoch(schedule.start_at) - seconds(schedule.prepare_before))
-        if schedule.end_at:
-            moments.append(epoch(schedule.end_at))
-        if life.started_at is not None:
-            moments.append(life.started_at + seconds(schedule.max_duration))
-        if life.interrupted_at is not None:
-            moments.append(life.interrupted_at + seconds(schedule.end_after_idle))
-    ahead = [moment - now for moment in moments if moment > now]
-    return min(ahead) + 0.05 if ahead else None
+    return scale.decision.replicas < int(((live or {}).get("spec") or {}).get("replicas") or 0)

@@ -22,6 +22,7 @@ def urls(stream: LiveStream, platform: Platform) -> dict[str, str]:
     base = platform.public_url
     return {
         "ingest": platform.rtmp_url,
+        "page": f"{base}/s/{stream.id}",
         "hls": f"{base}/hls/{stream.id}/master.m3u8",
         "chat": f"{base.replace('http', 'ws', 1)}/ws/{stream.id}",
     }
@@ -32,10 +33,18 @@ def publications(
 ) -> tuple[Publication, ...]:
     """What the data plane reads of this stream."""
     result = [Publication(STREAMS_KEY, stream.id, _directory_entry(stream, observed, platform, phase))]
-    target = _service_url(observed, names.transcoder(stream))
+    target = _service_url(observed, active_transcoder(stream, observed))
     if not live or not target:
         return (*result, *(Publication(INGEST_KEY, field, None) for field in _ingest_fields(observed)))
-    route = json.dumps({"stream": stream.id, "uid": stream.metadata.uid, "target": target}, sort_keys=True)
+    route = json.dumps(
+        {
+            "stream": stream.id,
+            "uid": stream.metadata.uid,
+            "target": target,
+            "allowed_cidrs": sorted(observed.channel.spec.ingest.allowed_cidrs) if observed.channel else [],
+        },
+        sort_keys=True,
+    )
     result += [Publication(INGEST_KEY, field, route) for field in _ingest_fields(observed)]
     if observed.catalog is not None:
         result.append(Publication(CATALOGS_KEY, stream.id, observed.catalog, announce=CATALOG_CHANNEL))
@@ -47,6 +56,22 @@ def withdrawn(stream: LiveStream, observed: StreamObserved) -> tuple[Publication
     fields = [(STREAMS_KEY, stream.id), (CATALOGS_KEY, stream.id)]
     fields += [(INGEST_KEY, field) for field in _ingest_fields(observed)]
     return tuple(Publication(key, field, None) for key, field in fields)
+
+
+def active_transcoder(stream: LiveStream, observed: StreamObserved) -> str:
+    """The transcoder that has the publisher; of two, the second one only while the first is not there."""
+    first, second = names.transcoder(stream), names.standby(stream)
+    if stream.spec.transcode.redundancy < 2:
+        return first
+    beat = observed.transcoder
+    working = second if beat and beat.receiving and beat.pod.startswith(f"{second}-") else first
+    other = first if working == second else second
+    return working if _ready(observed, working) or not _ready(observed, other) else other
+
+
+def _ready(observed: StreamObserved, name: str) -> bool:
+    deployment = observed.child("Deployment", name) or {}
+    return bool((deployment.get("status") or {}).get("readyReplicas"))
 
 
 def _ingest_fields(observed: StreamObserved) -> list[str]:
@@ -65,10 +90,13 @@ def _directory_entry(stream: LiveStream, observed: StreamObserved, platform: Pla
         "language": stream.spec.language,
         "channel": channel.spec.display_name if channel else stream.spec.channel.name,
         "phase": phase,
-        "origin": _service_url(observed, names.transcoder(stream)),
+        "origin": _service_url(observed, active_transcoder(stream, observed)),
+        "tags": sorted(stream.spec.tags),
+        "thumbnail": stream.spec.thumbnail_uri,
         "started_at": stream.status.started_at,
         "viewers": observed.room.viewers,
         "models": observed.models_url,
+        "room": _ready(observed, names.fanout(stream)),
         "hls": f"/hls/{stream.id}/master.m3u8",
         "ws": f"/ws/{stream.id}",
     }

@@ -11,12 +11,17 @@ from operators.api import LiveStream
 from operators.api.base import seconds
 from operators.api.livestream import DesiredState
 from operators.api.livestream_status import StreamPhase
+from operators.core.children import selector
 from operators.core.conditions import Fact, summary
+from operators.core.health import trouble
 from operators.core.plan import Manifest
 from operators.core.times import epoch, epoch_or_none, rfc3339
 from operators.livestream import names
-from operators.livestream.observe import StreamObserved
+from operators.livestream.observe import StreamObserved, TranscoderBeat
 
+KEEPS_UP = 0.95
+ESSENTIAL = ("ServiceAccount", "ConfigMap", "Secret", "Service", "Deployment", "Ingress")
+"""Without these there is no stream; the others (budgets, policies, autoscalers) come and go while it is on air."""
 NEEDED = ("Accepted", "Provisioned", "IngestReady", "ChatReady", "Receiving", "Playable")
 
 
@@ -61,16 +66,22 @@ def _end_reason(stream: LiveStream, started: float | None, interrupted: float | 
 
 
 def facts(
-    stream: LiveStream, observed: StreamObserved, desired: Sequence[Manifest], accepted: Fact, life: Lifecycle
+    stream: LiveStream,
+    observed: StreamObserved,
+    desired: Sequence[Manifest],
+    accepted: Fact,
+    life: Lifecycle,
+    now: float,
 ) -> list[Fact]:
-    """All conditions but Ready, as they are now."""
+    """All conditions, `Ready` last, as they are now."""
     beat = observed.transcoder
     ended = life.ended_at is not None
     result = [
         accepted,
+        _capacity(stream, observed, accepted, ended=ended, now=now),
         _provisioned(observed, desired, accepted),
-        _available(observed, names.transcoder(stream), "IngestReady", "the transcoder"),
-        _available(observed, names.fanout(stream), "ChatReady", "the room"),
+        _available(observed, names.transcoder(stream), "IngestReady", "transcoder"),
+        _chat(stream, observed, desired),
         Fact("Receiving", True, "Publishing")
         if beat and beat.receiving and not ended
         else Fact("Receiving", False, "Ended" if ended else "NoPublisher", "No media arrives from a publisher."),
@@ -78,6 +89,7 @@ def facts(
         if beat and beat.playable and not ended
         else Fact("Playable", False, "Ended" if ended else "NoSegments", "There is nothing to play yet."),
     ]
+    result.append(_slo(beat, ended=ended))
     if stream.spec.models:
         ready = observed.models_ready
         message = "" if ready else "Ray Serve is not ready; the page falls back to popularity."
@@ -90,19 +102,56 @@ def facts(
 def _provisioned(observed: StreamObserved, desired: Sequence[Manifest], accepted: Fact) -> Fact:
     if accepted.status is not True:
         return Fact("Provisioned", False, accepted.reason, accepted.message)
-    missing = [item for item in desired if not observed.child(item["kind"], item["metadata"]["name"])]
+    needed = [item for item in desired if item["kind"] in ESSENTIAL]
+    missing = [item for item in needed if not observed.child(item["kind"], item["metadata"]["name"])]
     if missing:
         first = missing[0]
         return Fact("Provisioned", False, "Creating", f"{first['kind']} {first['metadata']['name']} is being created.")
     return Fact("Provisioned", True, "ChildrenExist")
 
 
-def _available(observed: StreamObserved, name: str, condition: str, what: str) -> Fact:
+def _capacity(stream: LiveStream, observed: StreamObserved, accepted: Fact, *, ended: bool, now: float) -> Fact:
+    """Whether a machine has room for the transcoder."""
+    if ended or accepted.status is not True or not_yet_due(stream, now):
+        return Fact("CapacityReserved", False, "Ended" if ended else "NotWanted")
+    found = trouble(None, observed.pods, "transcoder")
+    if found and found[0] == "Unschedulable":
+        return Fact("CapacityReserved", False, *found)
+    placed = any(
+        pod["spec"].get("nodeName")
+        for pod in observed.pods
+        if (pod["metadata"].get("labels") or {}).get("app.kubernetes.io/component") == "transcoder"
+    )
+    return Fact("CapacityReserved", True, "PodScheduled") if placed else Fact("CapacityReserved", False, "NotScheduled")
+
+
+def _available(observed: StreamObserved, name: str, condition: str, component: str) -> Fact:
     deployment = observed.child("Deployment", name)
-    ready = ((deployment or {}).get("status") or {}).get("availableReplicas") or 0
+    ready = ((deployment or {}).get("status") or {}).get("readyReplicas") or 0
     if ready >= 1:
         return Fact(condition, True, "PodsReady")
-    return Fact(condition, False, "PodsNotReady", f"No pod of {what} is ready (Deployment {name}).")
+    found = trouble(deployment, observed.pods, component)
+    if found:
+        return Fact(condition, False, *found)
+    return Fact(condition, False, "PodsNotReady", f"No pod of the {component} is ready (Deployment {name}).")
+
+
+def _chat(stream: LiveStream, observed: StreamObserved, desired: Sequence[Manifest]) -> Fact:
+    name = names.fanout(stream)
+    wanted = next((item for item in desired if (item["kind"], item["metadata"]["name"]) == ("Deployment", name)), None)
+    if wanted is not None and wanted["spec"].get("replicas") == 0:
+        return Fact("ChatReady", True, "WaitsForViewers", "The room opens when the first viewer knocks.")
+    return _available(observed, name, "ChatReady", "fanout")
+
+
+def _slo(beat: TranscoderBeat | None, *, ended: bool) -> Fact:
+    """Whether the transcoder keeps up; what viewers see is measured by the edge and told to Prometheus."""
+    if ended or beat is None or not beat.receiving or not beat.speed:
+        return Fact("WithinSLO", None, "NotMeasured")
+    if beat.speed < KEEPS_UP:
+        message = f"The transcoder makes {beat.speed:.2f} seconds of media a second; give it more CPU or fewer rungs."
+        return Fact("WithinSLO", False, "TranscoderTooSlow", message)
+    return Fact("WithinSLO", True, "KeepsUp")
 
 
 def phase(stream: LiveStream, observed: StreamObserved, conditions: Sequence[Fact], life: Lifecycle, now: float) -> str:
@@ -124,8 +173,10 @@ def phase(stream: LiveStream, observed: StreamObserved, conditions: Sequence[Fac
 
 
 def not_yet_due(stream: LiveStream, now: float) -> bool:
-    """Whether the stream still waits for its time to be prepared."""
+    """Whether the stream still waits for its time to be prepared; `desiredState: Live` waits for nothing."""
     schedule = stream.spec.schedule
+    if stream.spec.desired_state == DesiredState.LIVE:
+        return False
     return bool(schedule.start_at) and now < epoch(schedule.start_at or "") - seconds(schedule.prepare_before)
 
 
@@ -145,7 +196,7 @@ def document(
     phase_name: str,
     conditions: list[dict[str, Any]],
     urls: dict[str, str],
-    floor: int,
+    fanout: dict[str, Any],
     children: dict[str, int],
 ) -> dict[str, Any]:
     """The status as it is applied; members without a value are left out."""
@@ -158,7 +209,7 @@ def document(
         "reason": "" if ready["status"] == "True" else ready["reason"],
         "urls": urls,
         "keySecret": names.key_secret(stream),
-        "fanout": fanout_status(stream, observed, floor),
+        "fanout": fanout,
         "viewers": reported_viewers(stream.status.viewers, observed.room.viewers),
         "children": children,
         "activeSales": sorted(sale.metadata.name for sale in observed.sales),
@@ -173,14 +224,42 @@ def document(
         body["ingest"] = {"protocol": beat.protocol, "bitrateKbps": kbps}
         if beat.since:
             body["ingest"]["since"] = rfc3339(beat.since)
+    elif beat and beat.last_media and life.started_at is not None:
+        body["ingest"] = {"protocol": beat.protocol, "lastFrameAt": rfc3339(beat.last_media)}
     if beat:
-        rungs = [{"name": name, "width": width, "height": height} for name, width, height in beat.rungs]
-        body["transcode"] = {"worker": beat.pod, "rungs": rungs}
+        body["transcode"] = {"worker": beat.pod, "rungs": _rungs(stream, beat)}
+        if stream.spec.transcode.redundancy > 1:
+            body["transcode"]["standby"] = other_transcoder(stream, beat.pod)
     moments = {"startedAt": life.started_at, "interruptedAt": life.interrupted_at, "endedAt": life.ended_at}
     return body | {name: rfc3339(value) for name, value in moments.items() if value is not None}
 
 
-def fanout_status(stream: LiveStream, observed: StreamObserved, floor: int) -> dict[str, int]:
+def _rungs(stream: LiveStream, beat: TranscoderBeat) -> list[dict[str, Any]]:
+    """Renditions; a bit rate that was reported stays until it has moved by a quarter."""
+    known = {rung.name: rung for rung in stream.status.transcode.rungs} if stream.status.transcode else {}
+    result = []
+    for rung in beat.rungs:
+        before = known.get(rung.name)
+        kept = before is not None and before.kbps and abs(before.kbps - rung.kbps) < 0.25 * before.kbps
+        kbps = before.kbps if before is not None and kept else rung.kbps
+        shape = {"width": rung.width, "height": rung.height, "fps": round(rung.fps), "kbps": kbps}
+        result.append({"name": rung.name, "state": rung.state} | shape)
+    return result
+
+
+def other_transcoder(stream: LiveStream, pod: str) -> str:
+    """The Deployment that stands by while `pod` works."""
+    both = (names.transcoder(stream), names.standby(stream))
+    return both[0] if pod.startswith(f"{both[1]}-") else both[1]
+
+
+def children_summary(observed: StreamObserved, desired: Sequence[Manifest]) -> dict[str, int]:
+    """How many of the wanted children exist."""
+    present = sum(1 for item in desired if observed.child(item["kind"], item["metadata"]["name"]))
+    return {"desired": len(desired), "ready": present}
+
+
+def fanout_status(stream: LiveStream, observed: StreamObserved, *, floor: int, provider: str) -> dict[str, Any]:
     """Replicas and sockets of the room."""
     deployment = observed.child("Deployment", names.fanout(stream)) or {}
     live = deployment.get("status") or {}
@@ -189,6 +268,8 @@ def fanout_status(stream: LiveStream, observed: StreamObserved, floor: int) -> d
         "replicas": int((deployment.get("spec") or {}).get("replicas") or 0),
         "readyReplicas": int(live.get("readyReplicas") or 0),
         "connections": reported_viewers(before, observed.room.connections),
+        "selector": ",".join(f"{key}={value}" for key, value in sorted(selector(stream, "fanout").items())),
+        "provider": provider,
         "floor": floor,
     }
 

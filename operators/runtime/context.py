@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from operators.core.platform import Platform
 from operators.runtime.cache import Cache
+from operators.runtime.capabilities import Discovery
 from operators.runtime.client import KubeClient
 from operators.runtime.publisher import Publisher
 from operators.runtime.signals import Signals
@@ -19,6 +20,7 @@ class Context:
     cache: Cache
     signals: Signals
     publisher: Publisher
+    discovery: Discovery
     platform: Callable[[], Platform]
     clock: Callable[[], float] = time.time
     scaled_at: dict[str, float] = field(default_factory=dict)

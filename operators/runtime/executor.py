@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from operators.api.base import API_VERSION, Condition, Metadata, Resource
 from operators.core.conditions import Fact, merge
 from operators.core.diff import is_applied, with_hash
-from operators.core.plan import Event, Manifest, ObjectRef, Plan
+from operators.core.plan import Event, Manifest, ObjectRef, Patch, Plan
 from operators.core.rejection import ApplyRejected, rejection_of, with_rejection
 from operators.core.times import rfc3339
 from operators.runtime.cache import InvalidResource
@@ -21,6 +21,8 @@ from operators.runtime.metrics import APPLIES
 
 MANAGER = "haat-operators"
 FINALIZER = "haat.dev/cleanup"
+IMMUTABLE = ("Job",)
+"""Kinds whose content may not change once they run."""
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +34,7 @@ async def execute(
     client = context.client
     if not owner.deleting and not plan.delete_self:
         await _hold(client, owner)
+    await asyncio.gather(*(_patch(client, item) for item in plan.patches))
     rejected = await _apply_all(client, plan.applies, live)
     for ref in plan.deletes:
         await client.delete(ref)
@@ -68,12 +71,21 @@ async def _apply_all(
     return rejected
 
 
+async def _patch(client: KubeClient, patch: Patch) -> None:
+    try:
+        await client.merge(patch.ref, patch.body)
+    except ApiError as error:
+        if error.status != 404:
+            raise
+    APPLIES.labels(patch.ref.kind, "patch", "200").inc()
+
+
 async def _apply(client: KubeClient, manifest: Manifest, live: Mapping[tuple[str, str], Manifest]) -> None:
     """Apply one child. A child that we do not know is ours is applied without force: it may be somebody else's."""
     wanted = with_hash(manifest)
     kind, name = manifest["kind"], manifest["metadata"]["name"]
     known = live.get((kind, name))
-    if is_applied(wanted, known):
+    if is_applied(wanted, known) or (known is not None and kind in IMMUTABLE):
         return
     try:
         await client.apply(wanted, manager=MANAGER, force=known is not None)

@@ -16,11 +16,12 @@ from redis.asyncio import Redis
 
 from operators.core.scaling import PANIC_SECONDS, STABLE_SECONDS, Sample
 from operators.livestream.observe import RoomBeat, TranscoderBeat, room_beat, transcoder_beat
-from operators.livestream.status import reported_viewers
+from operators.livestream.status import KEEPS_UP, reported_viewers
 
-HEARTBEATS, REPORTS = "haat:heartbeats", "haat:sales:status"
+HEARTBEATS, REPORTS, KNOCKS = "haat:heartbeats", "haat:sales:status", "haat:knocks"
 FORGET_SECONDS = 30.0
-HISTORY_SECONDS = 300.0
+HISTORY_SECONDS = 900.0
+KNOCK_SECONDS = 5.0
 WINDOWS_SECONDS = (1.5, PANIC_SECONDS, STABLE_SECONDS)
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ class Signals:
 
     heartbeats: dict[str, str] = field(default_factory=dict)
     reports: dict[str, str] = field(default_factory=dict)
+    knocks: dict[str, float] = field(default_factory=dict)
     history: dict[str, deque[Sample]] = field(default_factory=dict)
     seen: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
@@ -56,7 +58,8 @@ class Signals:
                 self._remember(stream, Sample(now, room.connections))
             before = self.seen.get(stream)
             shown = reported_viewers(before[-1] if before else 0, room.viewers)
-            state = (_media_state(beat), room.pods, *self._trend(stream, now), shown)
+            knocked = int(self.knocks.get(stream, 0.0) // KNOCK_SECONDS)
+            state = (_media_state(beat), room.pods, knocked, *self._trend(stream, now), shown)
             if state != before:
                 self.seen[stream] = state
                 changed.append(stream)
@@ -95,18 +98,24 @@ async def read(redis: Redis, signals: Signals) -> Mapping[str, str]:
     pipeline = redis.pipeline(transaction=False)
     pipeline.hgetall(HEARTBEATS)
     pipeline.hgetall(REPORTS)
-    heartbeats, reports = await pipeline.execute()
+    pipeline.hgetall(KNOCKS)
+    heartbeats, reports, knocks = await pipeline.execute()
     now = time.time()
     dead = [name for name, text in heartbeats.items() if _is_old(text, now)]
     if dead:
         await redis.hdel(HEARTBEATS, *dead)
+    signals.knocks = {stream: int(moment) / 1000 for stream, moment in knocks.items() if moment.isdigit()}
     signals.heartbeats = {name: text for name, text in heartbeats.items() if name not in dead}
     result: Mapping[str, str] = reports
     return result
 
 
 def _media_state(beat: TranscoderBeat | None) -> tuple[Any, ...]:
-    return (None,) if beat is None else (beat.pod, beat.receiving, beat.playable, beat.rungs, beat.since)
+    """What a status would show of the transcoder, without the figures that change all the time."""
+    if beat is None:
+        return (None,)
+    rungs = tuple((rung.name, rung.width, rung.height, rung.state) for rung in beat.rungs)
+    return (beat.pod, beat.receiving, beat.playable, rungs, beat.since, beat.speed >= KEEPS_UP or not beat.speed)
 
 
 def _scale(connections: int) -> int:

@@ -5,6 +5,7 @@ from workloads.common.health import Readiness
 from workloads.edge.app import App
 from workloads.edge.cache import CoalescingCache
 from workloads.edge.config import EdgeSettings
+from workloads.edge.lobby import Lobby
 from workloads.edge.media import Media
 from workloads.edge.metrics import Metrics
 from workloads.edge.origins import Origins
@@ -25,7 +26,7 @@ def main() -> None:
         media = Media(Origins(store), upstream, cache, metrics)
         readiness.started = True
         try:
-            app = App(media, Web(settings.web_root, settings.web_connect_src), readiness)
+            app = App(media, Web(settings.web_root, settings.web_connect_src), readiness, Lobby(store))
             await service.serve(app, settings, readiness)
         finally:
             await upstream.close()

@@ -121,7 +121,7 @@ class Connection(asyncio.Protocol):
                 self.data_received(b"")  # what came before the pause and was not looked at
 
     async def _publish(self, key: str) -> None:
-        relay = Relay(self._routes, key)
+        relay = Relay(self._routes, key, peer=self._peer())
         try:
             await relay.start()
         except PublishRefused as error:
@@ -134,6 +134,11 @@ class Connection(asyncio.Protocol):
         self._session.accept()
         self._flush()
         logger.info("publisher accepted", extra={"stream": relay.stream, "protocol": "rtmp"})
+
+    def _peer(self) -> str:
+        """Address of the peer; empty when its socket is gone."""
+        name = self._transport.get_extra_info("peername") if self._transport else None
+        return str(name[0]) if name else ""
 
     def _refuse(self, error: PublishRefused) -> None:
         self._leaving = True

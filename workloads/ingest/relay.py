@@ -36,8 +36,9 @@ class PublishRefused(Exception):
 class Relay:
     """Forwards one publication; `start`, then `push` and `flush`, then `close`. `ended` is done when it gave up."""
 
-    def __init__(self, routes: Routes, key: str) -> None:
+    def __init__(self, routes: Routes, key: str, *, peer: str = "") -> None:
         self._routes = routes
+        self._peer = peer
         self._key = key
         self._gop = GopCache()
         self._upload: Upload | None = None
@@ -107,6 +108,8 @@ class Relay:
         if route is None:
             raise UploadRefused(401)
         self.stream = route.stream
+        if not route.admits(self._peer):
+            raise UploadRefused(403)
         return await open_upload(route.target, self._key, backlog_ms=backlog_ms)
 
     async def _keep(self) -> None:
@@ -131,8 +134,8 @@ class Relay:
             try:
                 upload = await self._open(self._gop.age_ms())
             except UploadRefused as error:
-                if error.status == 401:
-                    logger.warning("the key is no longer valid", extra={"stream": self.stream})
+                if error.status in (401, 403):
+                    logger.warning("the publisher may not publish any more", extra={"stream": self.stream})
                     return None
             except (UploadLost, RouteUnavailable) as error:
                 logger.info("still no transcoder: %s", error, extra={"stream": self.stream})
@@ -150,4 +153,6 @@ def _refusal(status: int) -> PublishRefused:
         return PublishRefused("NetStream.Publish.BadName", "already publishing", "taken")
     if status == 401:
         return PublishRefused("NetStream.Publish.BadName", "unknown stream key", "key")
+    if status == 403:
+        return PublishRefused("NetStream.Publish.BadName", "publishing from this address is not allowed", "address")
     return PublishRefused("NetStream.Publish.Failed", "the stream is not ready, try again", "not_ready")

@@ -6,6 +6,7 @@ the mailbox.
 """
 
 import hashlib
+import ipaddress
 import json
 import logging
 import time
@@ -20,6 +21,8 @@ FRESH_SECONDS = 1.0
 STALE_SECONDS = 300.0
 MAX_ROUTES = 10_000
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 logger = logging.getLogger(__name__)
 
 
@@ -29,11 +32,25 @@ class RouteUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where the media of one stream key goes: `target` is `http://ip:port` of the transcoder."""
+    """Where the media of one stream key goes: `target` is `http://ip:port` of the transcoder.
+
+    `networks` are the only ones that may publish; none means everybody who has the key.
+    """
 
     stream: str
     uid: str
     target: str
+    networks: tuple[Network, ...] = ()
+
+    def admits(self, peer: str) -> bool:
+        """Whether a publisher at the address `peer` may publish."""
+        if not self.networks:
+            return True
+        try:
+            address = ipaddress.ip_address(peer)
+        except ValueError:
+            return False
+        return any(address in network for network in self.networks)
 
 
 class Routes:
@@ -74,7 +91,8 @@ def parse_route(raw: str) -> Route | None:
     """A route from its JSON, None when an entry is unusable (which is logged: the operators wrote it)."""
     try:
         body = json.loads(raw)
-        route = Route(stream=str(body["stream"]), uid=str(body.get("uid", "")), target=str(body["target"]))
+        networks = tuple(ipaddress.ip_network(item, strict=False) for item in body.get("allowed_cidrs") or ())
+        route = Route(str(body["stream"]), str(body.get("uid", "")), str(body["target"]), networks)
     except (ValueError, KeyError, TypeError) as error:
         logger.error("unusable entry in %s: %r", KEY, error)
         return None

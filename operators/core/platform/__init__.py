@@ -6,7 +6,7 @@ because nobody prunes a ConfigMap and a typing mistake must not pass in silence.
 """
 
 from operators.core.platform.cdn import CdnProvider
-from operators.core.platform.file import Images, Platform, PlatformError, Sizes, parse
+from operators.core.platform.file import Images, Platform, PlatformError, RolloutPolicy, Sizes, parse
 from operators.core.platform.ladder import Ladder, Rung
 from operators.core.platform.model import ModelApp, Runtime
 from operators.core.platform.part import Size
@@ -24,6 +24,7 @@ __all__ = [
     "Pool",
     "PoolUpdate",
     "PoolWindow",
+    "RolloutPolicy",
     "Rung",
     "Runtime",
     "Size",

@@ -1,5 +1,6 @@
 """The whole platform file and its validation."""
 
+from enum import StrEnum
 from typing import Self
 
 from pydantic import Field, ValidationError, model_validator
@@ -55,6 +56,13 @@ class NetworkPolicies(Part):
     gateway_namespaces: tuple[str, ...] = ("haat-system", "ingress-nginx", "kube-system")
 
 
+class RolloutPolicy(StrEnum):
+    """When a new pod template reaches a stream that has started: when it has ended, or at once."""
+
+    WHEN_IDLE = "WhenIdle"
+    IMMEDIATE = "Immediate"
+
+
 class Platform(Part):
     """The whole file."""
 
@@ -68,6 +76,7 @@ class Platform(Part):
     whip_url: str = ""
     ingress_class: str = "haat"
     priority_class: str = ""
+    rollout_policy: RolloutPolicy = RolloutPolicy.WHEN_IDLE
     balloon_priority_class: str = "haat-balloon"
     images: Images = Images()
     sizes: Sizes = Sizes()

@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from operators.api import Channel, LiveStream
-from operators.api.base import seconds
-from operators.api.common import Encoding, LatencyMode
+from operators.api.base import Ref, seconds
+from operators.api.common import Encoding, Latency, LatencyMode
 from operators.core.children import child
 from operators.core.plan import Manifest
 from operators.core.platform import Ladder, Platform
@@ -31,8 +31,9 @@ def document(stream: LiveStream, channel: Channel, platform: Platform) -> dict[s
     """stream.json as the contracts page describes it."""
     encoding = effective_encoding(stream, channel)
     ladder = chosen_ladder(encoding, platform)
-    mode = encoding.latency.mode if encoding.latency else LatencyMode.LOW
-    chat = channel.spec.interactions.chat
+    latency = encoding.latency or Latency()
+    recording = stream.spec.recording or channel.spec.recording
+    shortest = _PART_SECONDS[latency.mode]
     return {
         "stream": stream.id,
         "uid": stream.metadata.uid,
@@ -40,19 +41,54 @@ def document(stream: LiveStream, channel: Channel, platform: Platform) -> dict[s
         "language": stream.spec.language,
         "channel": {"name": channel.metadata.name, "slug": channel.spec.slug},
         "ladder": {
-            "rungs": [rung.model_dump() for rung in ladder.rungs],
+            "rungs": [rung.model_dump(mode="json") for rung in ladder.rungs],
             "audio_kbps": ladder.audio_kbps,
             "gop_seconds": ladder.gop_seconds,
             "segment_seconds": ladder.segment_seconds,
-            "part_seconds": min(ladder.part_seconds, _PART_SECONDS[mode]) if mode != LatencyMode.STANDARD else 0.5,
+            "part_seconds": min(ladder.part_seconds, shortest) if latency.mode != LatencyMode.STANDARD else shortest,
         },
+        "codecs": [codec.value for codec in encoding.codecs] or ["H264"],
+        "latency": {"mode": latency.mode.value, "target_seconds": latency.target_seconds},
+        "hardware": stream.spec.transcode.hardware.value,
+        "ingest": {
+            "protocols": sorted(channel.spec.ingest.protocols),
+            "redundant": channel.spec.ingest.redundant,
+            "max_bitrate_kbps": channel.spec.quota.max_bitrate_kbps,
+        },
+        "max_viewers": channel.spec.quota.max_viewers,
+        "recording": {
+            "enabled": recording.enabled,
+            "storage": recording.storage_ref.name if recording.storage_ref else "",
+            "retention_seconds": seconds(recording.retention),
+            "dvr_window_seconds": seconds(recording.dvr_window),
+            "highlights": recording.highlights,
+        },
+        "co_hosts": [item.model_dump(mode="json") for item in stream.spec.co_hosts],
+        **rules_of_the_room(channel, policy=stream.spec.moderation_policy_ref),
+        "interrupt_after_seconds": platform.interrupt_after_seconds,
+        "drain_seconds": seconds(stream.spec.fanout.drain),
+    }
+
+
+def rules_of_the_room(channel: Channel, *, policy: Ref | None = None) -> dict[str, Any]:
+    """Chat and the other interactions, as stream.json and channel.json give them."""
+    interactions = channel.spec.interactions
+    chat = interactions.chat
+    moderation = policy or chat.moderation_policy_ref
+    return {
         "chat": {
             "enabled": chat.enabled,
             "slow_mode_seconds": seconds(chat.slow_mode),
             "max_length": chat.max_length,
+            "moderation_policy": moderation.name if moderation else "",
         },
-        "interrupt_after_seconds": platform.interrupt_after_seconds,
-        "drain_seconds": seconds(stream.spec.fanout.drain),
+        "interactions": {
+            "reactions": interactions.reactions,
+            "polls": interactions.polls,
+            "gifts": interactions.gifts,
+            "co_hosts": interactions.co_hosts,
+            "translation_languages": sorted(interactions.translation.languages),
+        },
     }
 
 
@@ -63,6 +99,7 @@ def effective_encoding(stream: LiveStream, channel: Channel) -> Encoding:
     return Encoding(
         ladder_ref=own.ladder_ref or default.ladder_ref,
         latency=own.latency or default.latency,
+        codecs=own.codecs or default.codecs,
         max_height=min(heights) if heights else None,
     )
 

@@ -8,9 +8,14 @@ from operators.core.platform import Platform
 from operators.livestream import names
 from operators.livestream.children.workload import pod_template
 
+MIN_READY_SECONDS = 10
 
-def build_fanout(stream: LiveStream, platform: Platform, *, replicas: int) -> Manifest:
-    """The Deployment; new pods come before old ones drain, because each holds open sockets."""
+
+def build_fanout(stream: LiveStream, platform: Platform, *, replicas: int | None) -> Manifest:
+    """The Deployment; new pods come before old ones drain, because each holds open sockets.
+
+    `replicas` None leaves the number to an HPA, which then owns the field.
+    """
     drain = seconds(stream.spec.fanout.drain)
     template = pod_template(
         stream,
@@ -29,7 +34,8 @@ def build_fanout(stream: LiveStream, platform: Platform, *, replicas: int) -> Ma
         name=names.fanout(stream),
         component="fanout",
         spec={
-            "replicas": replicas,
+            **({} if replicas is None else {"replicas": replicas}),
+            "minReadySeconds": MIN_READY_SECONDS,
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}},
             "selector": {"matchLabels": selector(stream, "fanout")},
             "template": template,

@@ -9,8 +9,12 @@ from operators.core.platform import Platform
 from operators.livestream import names
 
 
-def build_ingress(stream: LiveStream, platform: Platform) -> Manifest:
-    """The Ingress; long time-outs, because a room's socket lives as long as its viewer."""
+def build_ingress(stream: LiveStream, platform: Platform, *, room: bool) -> Manifest:
+    """The Ingress; long time-outs, because a room's socket lives as long as its viewer.
+
+    Without a room (nobody is there yet) its path is left to the edge, which holds the first visitors and asks for one.
+    """
+    sockets = [_path(f"/ws/{stream.id}", names.fanout(stream))] if room else []
     ingress = child(
         stream,
         api_version="networking.k8s.io/v1",
@@ -23,7 +27,7 @@ def build_ingress(stream: LiveStream, platform: Platform) -> Manifest:
                 {
                     "http": {
                         "paths": [
-                            _path(f"/ws/{stream.id}", names.fanout(stream)),
+                            *sockets,
                             _path(f"/streams/{stream.id}/studio", names.transcoder(stream)),
                         ]
                     }

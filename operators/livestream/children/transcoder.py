@@ -1,25 +1,23 @@
 """Deployment `<name>-transcoder`: one pod that makes the renditions and is their origin."""
 
+from collections.abc import Iterable
+
 from operators.api import LiveStream
 from operators.core.children import child, selector
-from operators.core.plan import Manifest
-from operators.core.platform import Platform, Size
+from operators.core.plan import Manifest, ObjectRef, Patch
+from operators.core.platform import Platform
 from operators.livestream import names
 from operators.livestream.children.secret import ACCEPTED
-from operators.livestream.children.workload import pod_template
+from operators.livestream.children.workload import override, pod_template
 
 KEY_DIR = "/etc/haat/keys"
 GRACE_SECONDS = 60
+SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict"
 
 
-def build_transcoder(stream: LiveStream, platform: Platform) -> Manifest:
-    """The Deployment. Recreate, because two transcoders of one stream would both claim its publisher."""
-    wanted, default = stream.spec.transcode.resources, platform.sizes.transcoder
-    size = Size(
-        cpu=wanted.cpu or default.cpu,
-        memory=wanted.memory or default.memory,
-        memory_limit=wanted.memory or default.memory_limit,
-    )
+def build_transcoder(stream: LiveStream, platform: Platform, *, name: str) -> Manifest:
+    """The Deployment. Recreate, because two pods of one Deployment would both claim the publisher."""
+    size = override(platform.sizes.transcoder, stream.spec.transcode.resources)
     template = pod_template(
         stream,
         platform,
@@ -29,20 +27,58 @@ def build_transcoder(stream: LiveStream, platform: Platform) -> Manifest:
         env=[
             {"name": "HAAT_STREAM_KEY_FILE", "value": f"{KEY_DIR}/{ACCEPTED}"},
             {"name": "HAAT_RTMP_URL", "value": platform.rtmp_url},
+            {"name": "HAAT_ENCODER", "value": stream.spec.transcode.hardware.value},
         ],
         volumes=[{"name": "keys", "secret": {"secretName": names.key_secret(stream)}}],
         mounts=[{"name": "keys", "mountPath": KEY_DIR, "readOnly": True}],
     )
+    template["metadata"]["labels"] |= transcoder_selector(stream, name)
     return child(
         stream,
         api_version="apps/v1",
         kind="Deployment",
-        name=names.transcoder(stream),
+        name=name,
         component="transcoder",
         spec={
             "replicas": 1,
             "strategy": {"type": "Recreate"},
-            "selector": {"matchLabels": selector(stream, "transcoder")},
+            "selector": {"matchLabels": transcoder_selector(stream, name)},
             "template": template,
         },
     )
+
+
+def transcoder_selector(stream: LiveStream, name: str) -> dict[str, str]:
+    """Labels of one transcoder's pods: a redundant stream has two of them."""
+    return selector(stream, "transcoder") | {"haat.dev/transcoder": "b" if name == names.standby(stream) else "a"}
+
+
+def build_transcoder_budget(stream: LiveStream, *, receiving: bool) -> Manifest | None:
+    """While media arrives nobody may evict the transcoder; otherwise everybody may."""
+    if not receiving:
+        return None
+    return child(
+        stream,
+        api_version="policy/v1",
+        kind="PodDisruptionBudget",
+        name=names.transcoder(stream),
+        component="transcoder",
+        spec={"maxUnavailable": 0, "selector": {"matchLabels": selector(stream, "transcoder")}},
+    )
+
+
+def eviction_marks(stream: LiveStream, pods: Iterable[Manifest], *, receiving: bool) -> tuple[Patch, ...]:
+    """Annotations that keep a cluster's autoscaler from moving a transcoder with media, and only then.
+
+    They are patched onto the pods, because in the template they would replace the very pods that they protect.
+    """
+    wanted = "false" if receiving else "true"
+    patches = []
+    for pod in pods:
+        metadata = pod["metadata"]
+        component = (metadata.get("labels") or {}).get("app.kubernetes.io/component")
+        present = (metadata.get("annotations") or {}).get(SAFE_TO_EVICT)
+        if component == "transcoder" and present != wanted and (receiving or present is not None):
+            ref = ObjectRef("v1", "Pod", stream.metadata.namespace, metadata["name"])
+            patches.append(Patch(ref, {"metadata": {"annotations": {SAFE_TO_EVICT: wanted}}}))
+    return tuple(patches)

@@ -3,6 +3,8 @@
 from typing import Any
 
 from operators.api import LiveStream
+from operators.api.common import Resources
+from operators.api.livestream import Hardware
 from operators.core.children import (
     RESTRICTED_CONTAINER,
     RESTRICTED_POD,
@@ -33,8 +35,9 @@ def build_service_account(stream: LiveStream) -> Manifest:
     )
 
 
-def build_service(stream: LiveStream, name: str, component: str) -> Manifest:
-    """A ClusterIP Service of a component's pods, above port 1024 so that no node needs a privilege for it."""
+def build_service(stream: LiveStream, name: str, component: str, pods: dict[str, str] | None = None) -> Manifest:
+    """A ClusterIP Service of a component's pods (or those with labels `pods`), above port 1024 so that no node needs a
+    privilege for it."""
     return child(
         stream,
         api_version="v1",
@@ -43,7 +46,7 @@ def build_service(stream: LiveStream, name: str, component: str) -> Manifest:
         component=component,
         spec={
             "type": "ClusterIP",
-            "selector": selector(stream, component),
+            "selector": pods or selector(stream, component),
             "ports": [{"name": "http", "port": HTTP_PORT, "targetPort": "http", "protocol": "TCP"}],
         },
     )
@@ -60,7 +63,10 @@ def pod_template(
     volumes: list[dict[str, Any]],
     mounts: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """The pod template of `python -m workloads.<component>`."""
+    """The pod template of `python -m workloads.<component>`, with what `spec.template` says about it."""
+    wanted = {item.name: item.resources for item in stream.spec.template.components}.get(component)
+    if wanted is not None:
+        size = override(size, wanted)
     container = {
         "name": component,
         "image": platform.images.workloads,
@@ -83,7 +89,7 @@ def pod_template(
         ],
     }
     return {
-        "metadata": {"labels": labels(stream, component)},
+        "metadata": _pod_metadata(stream, component),
         "spec": {
             "serviceAccountName": names.service_account(stream),
             "automountServiceAccountToken": False,
@@ -96,8 +102,59 @@ def pod_template(
                 {"name": "tmp", "emptyDir": {}},
                 *volumes,
             ],
+            **_placement(stream, platform, component),
         },
     }
+
+
+def override(size: Size, wanted: Resources) -> Size:
+    """A size with what the tenant asked for; memory asked for is also its limit."""
+    return Size(
+        cpu=wanted.cpu or size.cpu,
+        memory=wanted.memory or size.memory,
+        memory_limit=wanted.memory or size.memory_limit,
+    )
+
+
+def _pod_metadata(stream: LiveStream, component: str) -> dict[str, Any]:
+    """Labels of ours win over the tenant's: selectors and watches depend on them."""
+    template = stream.spec.template
+    scrape = {"prometheus.io/scrape": "true", "prometheus.io/port": str(HTTP_PORT)}
+    return {
+        "labels": template.pod_labels | labels(stream, component),
+        "annotations": template.pod_annotations | scrape,
+    }
+
+
+def _placement(stream: LiveStream, platform: Platform, component: str) -> dict[str, Any]:
+    """Where the pods may run. Members that nobody wants are left out, so that the template stays as it was."""
+    template, transcode = stream.spec.template, stream.spec.transcode
+    match = {"labelSelector": {"matchLabels": selector(stream, component)}}
+    spread = [
+        {"topologyKey": item.topology_key, "maxSkew": item.max_skew, "whenUnsatisfiable": item.when_unsatisfiable}
+        for item in template.topology_spread_constraints
+    ] or [
+        {"topologyKey": key, "maxSkew": 1, "whenUnsatisfiable": "ScheduleAnyway"}
+        for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
+    ]
+    tolerations = [{key: value for key, value in item.model_dump().items() if value} for item in template.tolerations]
+    secrets = [*(item.name for item in template.image_pull_secrets), *platform.images.pull_secrets]
+    node_selector = template.node_selector | (_hardware(stream) if component == "transcoder" else {})
+    priority = transcode.priority_class_name if component == "transcoder" else ""
+    wanted: dict[str, Any] = {
+        "topologySpreadConstraints": [item | match for item in spread],
+        "tolerations": tolerations,
+        "nodeSelector": node_selector,
+        "imagePullSecrets": [{"name": name} for name in dict.fromkeys(secrets)],
+        "priorityClassName": priority or platform.priority_class,
+    }
+    return {key: value for key, value in wanted.items() if value}
+
+
+def _hardware(stream: LiveStream) -> dict[str, str]:
+    """A transcoder that needs a hardware encoder runs where the node says that it has one."""
+    wanted = stream.spec.transcode.hardware
+    return {"haat.dev/encoder": wanted.value.lower()} if wanted in (Hardware.NVENC, Hardware.VAAPI) else {}
 
 
 def common_env(platform: Platform) -> list[dict[str, Any]]:

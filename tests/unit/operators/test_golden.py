@@ -28,6 +28,9 @@ MODELS = {
     "ServiceAccount": client.V1ServiceAccount,
     "Deployment": client.V1Deployment,
     "DaemonSet": client.V1DaemonSet,
+    "Job": client.V1Job,
+    "NetworkPolicy": client.V1NetworkPolicy,
+    "HorizontalPodAutoscaler": client.V2HorizontalPodAutoscaler,
     "PodDisruptionBudget": client.V1PodDisruptionBudget,
     "Ingress": client.V1Ingress,
 }

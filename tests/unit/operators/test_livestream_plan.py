@@ -29,6 +29,8 @@ def test_a_new_stream_gets_its_children_in_an_order_that_pods_can_start_in() -> 
         ("ServiceAccount", "launch-stream"),
         ("ConfigMap", "launch-stream"),
         ("Secret", "launch-stream-key"),
+        ("NetworkPolicy", "launch-transcoder"),
+        ("NetworkPolicy", "launch-fanout"),
         ("Service", "launch-transcoder"),
         ("Service", "launch-fanout"),
         ("Deployment", "launch-transcoder"),
@@ -86,9 +88,13 @@ def test_an_ended_stream_keeps_only_its_config_map_and_its_key_publishes_no_more
     children = applied(plan(stream(), observed(), PLATFORM, NOW))
     subject = stream(status={"startedAt": "2027-01-15T07:30:00Z", "endedAt": "2027-01-15T07:50:00Z"})
     result = plan(subject, observed(children=children), PLATFORM, NOW)
-    assert kinds(result) == [("ConfigMap", "launch-stream")]
+    assert kinds(result) == [
+        ("ConfigMap", "launch-stream"),
+        ("ServiceAccount", "launch-stream"),
+        ("Job", "launch-finalize"),
+    ]
     assert {ref.kind for ref in result.deletes} == {
-        "Deployment", "Service", "Secret", "ServiceAccount", "PodDisruptionBudget", "Ingress",
+        "Deployment", "Service", "Secret", "PodDisruptionBudget", "NetworkPolicy", "Ingress",
     }  # fmt: skip
     assert [item.value for item in result.publications if item.key == "haat:ingest"] == [None]
 
