@@ -27,7 +27,7 @@ def main() -> None:
         readiness.started = True
         try:
             app = App(media, Web(settings.web_root, settings.web_connect_src), readiness, Lobby(store))
-            await service.serve(app, settings, readiness)
+            await service.serve(app, settings, readiness, ws="websockets-sansio")
         finally:
             await upstream.close()
             await store.aclose()
