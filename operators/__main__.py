@@ -7,6 +7,7 @@ import signal
 import kopf
 import uvloop
 
+from operators.pool.allocator import Allocator
 from operators.runtime import http
 from operators.runtime.cache import Cache
 from operators.runtime.capabilities import Discovery
@@ -56,6 +57,7 @@ async def operate(settings: OperatorSettings, client: KubeClient, stop: asyncio.
         signals=Signals(),
         publisher=Publisher(redis),
         discovery=Discovery(client),
+        allocator=Allocator(redis),
         platform=platform.current,
     )
     reconciler = Reconciler(

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from operators.core.pooling import Wish
+
 Manifest = dict[str, Any]
 
 
@@ -53,10 +55,12 @@ class Patch:
 class Plan:
     """Everything one reconcile does, in this order: patches, applies, deletes, publications, status, events.
 
-    `delete_self` removes the object itself (its time to live is over); `release` takes our finalizer off.
+    `delete_self` removes the object itself (its time to live is over); `release` takes our finalizer off. `wish` is the
+    place on a pool's worker that a pooled stream wants; without one it gives its place back.
     """
 
     patches: tuple[Patch, ...] = ()
+    wish: Wish | None = None
     applies: tuple[Manifest, ...] = ()
     deletes: tuple[ObjectRef, ...] = ()
     publications: tuple[Publication, ...] = ()

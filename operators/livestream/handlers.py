@@ -7,7 +7,7 @@ from operators.api import Channel, LiveStream
 from operators.api.livestream_status import StreamPhase
 from operators.channel.plan import KEY as CHANNEL_KEY
 from operators.channel.plan import key_secret_name
-from operators.core.plan import Manifest, ObjectRef
+from operators.core.plan import Manifest, ObjectRef, Plan
 from operators.core.podtimes import p99_start_seconds
 from operators.core.times import epoch
 from operators.livestream import names
@@ -17,6 +17,7 @@ from operators.livestream.children.secret import KEY
 from operators.livestream.observe import StreamKeys, StreamObserved
 from operators.livestream.plan import plan
 from operators.models import plan as models
+from operators.pool.observe import workers_by_pool
 from operators.runtime.context import Context
 from operators.runtime.executor import execute
 from operators.runtime.metrics import TIME_TO_READY_SECONDS
@@ -29,6 +30,7 @@ async def reconcile(context: Context, namespace: str, name: str) -> float | None
     stream = context.cache.stream(namespace, name)
     if stream is None:
         context.signals.forget(f"{namespace}/{name}")
+        await context.allocator.release(f"{namespace}/{name}")
         return None
     observed = await observe(context, stream)
     now = context.clock()
@@ -37,7 +39,16 @@ async def reconcile(context: Context, namespace: str, name: str) -> float | None
         context.scaled_at[stream.id] = now
     if result.status.get("phase") == StreamPhase.STANDBY and stream.status.phase == StreamPhase.PROVISIONING:
         _note_time(stream, now)
-    return await execute(context, stream, result, observed.children)
+    again = await execute(context, stream, result, observed.children)
+    return 0.0 if await settle(context, stream, result) else again
+
+
+async def settle(context: Context, stream: LiveStream, result: Plan) -> bool:
+    """Take or give back the stream's place in its pool; True when that changed something."""
+    if result.wish is None:
+        return await context.allocator.release(stream.id)
+    workers = workers_by_pool(context.signals.heartbeats, context.clock())
+    return await context.allocator.ensure(stream.id, result.wish, workers)
 
 
 async def observe(context: Context, stream: LiveStream) -> StreamObserved:
@@ -53,7 +64,11 @@ async def observe(context: Context, stream: LiveStream) -> StreamObserved:
     elder = _elders(stream, others)
     sales = tuple(sale for sale in cache.sales(namespace) if _targets(sale.spec, stream))
     models_url, models_ready = await _models(context, stream, channel)
+    allocation = context.allocator.table.get(stream.id)
+    workers = workers_by_pool(context.signals.heartbeats, now).get(allocation.pool, []) if allocation else []
     return StreamObserved(
+        allocation=allocation,
+        worker=next((item for item in workers if allocation and item.pod == allocation.worker), None),
         keys=StreamKeys(_text(secret, KEY) or secrets.token_urlsafe(24), await _channel_key(context, channel)),
         channel=channel,
         siblings=tuple(item.metadata.name for item in elder),

@@ -11,6 +11,7 @@ from typing import Any
 from operators.api import Channel, FlashSale
 from operators.core.capabilities import Capabilities
 from operators.core.plan import Manifest
+from operators.core.pooling import Allocation, Worker
 from operators.core.scaling import Sample
 
 BEAT_FRESH_SECONDS = 5.0
@@ -75,6 +76,8 @@ class StreamObserved:
     siblings: tuple[str, ...] = ()
     sibling_millicores: int = 0
     seconds_today: float = 0.0
+    allocation: Allocation | None = None
+    worker: Worker | None = None
     capabilities: Capabilities = field(default_factory=Capabilities)
     knocked_at: float = 0.0
     holds_channel_key: bool = False
@@ -89,6 +92,11 @@ class StreamObserved:
     pods: tuple[Manifest, ...] = ()
     models_url: str = ""
     models_ready: bool = False
+
+    @property
+    def hosted(self) -> bool:
+        """Whether the allocated worker lives; only then does its address lead anywhere."""
+        return self.worker is not None
 
     def child(self, kind: str, name: str) -> Manifest | None:
         """A live child by kind and name."""

@@ -1,5 +1,7 @@
 """plan(spec, observed, platform, now): everything that one reconcile of a LiveStream wants done."""
 
+import hashlib
+import json
 from dataclasses import dataclass
 
 from operators.api import LiveStream
@@ -8,12 +10,13 @@ from operators.api.livestream_status import StreamPhase
 from operators.core.conditions import merge
 from operators.core.plan import Manifest, ObjectRef, Plan, ref_of
 from operators.core.platform import Platform
+from operators.core.pooling import Wish, units_of
 from operators.core.scaling import Decision
 from operators.flashsale.sizing import fanout_floor
 from operators.livestream import autoscale, names, status
 from operators.livestream.acceptance import acceptance
 from operators.livestream.children.autoscaler import build_hpa, build_scaled_object
-from operators.livestream.children.config import build_config_map
+from operators.livestream.children.config import build_config_map, chosen_ladder, document, effective_encoding
 from operators.livestream.children.fanout import build_budget, build_fanout
 from operators.livestream.children.finalize import build_finalize
 from operators.livestream.children.policies import build_network_policies
@@ -28,6 +31,7 @@ from operators.livestream.children.transcoder import (
 from operators.livestream.children.workload import build_service, build_service_account
 from operators.livestream.observe import StreamObserved
 from operators.livestream.pinning import pinned
+from operators.livestream.placement import pool_name, pooled
 from operators.livestream.publish import publications, urls, withdrawn
 from operators.livestream.transitions import deadline, transitions
 
@@ -60,7 +64,7 @@ def plan(stream: LiveStream, observed: StreamObserved, platform: Platform, now: 
     desired = children(stream, observed, platform, scale, now, ended=over) if provision else []
     facts = status.facts(stream, observed, desired, accepted, life, now)
     phase = status.phase(stream, observed, facts, life, now)
-    document = status.document(
+    body = status.document(
         stream,
         observed,
         life=life,
@@ -75,11 +79,12 @@ def plan(stream: LiveStream, observed: StreamObserved, platform: Platform, now: 
     held = stream.spec.paused
     costs = autoscale.deletion_costs(stream, observed) if _shrinks(stream, observed, scale) else ()
     return Plan(
+        wish=wish_of(stream, observed, platform) if carried and life.ended_at is None else None,
         patches=() if held else (*eviction_marks(stream, observed.pods, receiving=receiving), *costs),
         applies=() if held else tuple(desired),
         deletes=() if held else tuple(surplus(observed, desired, keep=not provision and not over)),
         publications=publications(stream, observed, platform, phase, live=carried and life.ended_at is None),
-        status=document,
+        status=body,
         events=transitions(stream, phase, scale.decision, facts, life.end_reason),
         requeue_after=deadline(stream, life, scale.decision, now),
         delete_self=expired,
@@ -107,12 +112,25 @@ def children(
         build_service_account(stream),
         config,
         build_secret(stream, observed.keys, platform),
-        *transcoders(stream, observed, platform),
+        *([] if pooled(stream) else transcoders(stream, observed, platform)),
         *room(stream, observed, platform, scale, now),
         *build_network_policies(stream, platform),
         build_ingress(stream, platform, room=scale.decision.replicas > 0),
     ]
     return sorted(made, key=lambda item: ORDER.index(item["kind"]) if item["kind"] in ORDER else len(ORDER))
+
+
+def wish_of(stream: LiveStream, observed: StreamObserved, platform: Platform) -> Wish | None:
+    """The place that a pooled stream wants; a channel that has vanished changes nothing about it."""
+    if not pooled(stream):
+        return None
+    if observed.channel is None:
+        held = observed.allocation
+        return Wish(held.pool, held.units, held.uid, held.keys, held.spec) if held else None
+    ladder = chosen_ladder(effective_encoding(stream, observed.channel), platform)
+    text = json.dumps(document(stream, observed.channel, platform), sort_keys=True)
+    digests = tuple(hashlib.sha256(key.encode()).hexdigest() for key in observed.keys.accepted())
+    return Wish(pool_name(stream), units_of(ladder.rungs), stream.metadata.uid, digests, text)
 
 
 def transcoders(stream: LiveStream, observed: StreamObserved, platform: Platform) -> list[Manifest]:

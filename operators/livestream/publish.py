@@ -12,6 +12,7 @@ from operators.core.platform import Platform
 from operators.livestream import names
 from operators.livestream.children.workload import HTTP_PORT
 from operators.livestream.observe import StreamObserved
+from operators.livestream.placement import pooled
 
 STREAMS_KEY, INGEST_KEY, CATALOGS_KEY = "haat:streams", "haat:ingest", "haat:catalogs"
 CATALOG_CHANNEL = "haat:catalogs:changed"
@@ -33,7 +34,7 @@ def publications(
 ) -> tuple[Publication, ...]:
     """What the data plane reads of this stream."""
     result = [Publication(STREAMS_KEY, stream.id, _directory_entry(stream, observed, platform, phase))]
-    target = _service_url(observed, active_transcoder(stream, observed))
+    target = transcoder_url(stream, observed)
     if not live or not target:
         return (*result, *(Publication(INGEST_KEY, field, None) for field in _ingest_fields(observed)))
     route = json.dumps(
@@ -56,6 +57,13 @@ def withdrawn(stream: LiveStream, observed: StreamObserved) -> tuple[Publication
     fields = [(STREAMS_KEY, stream.id), (CATALOGS_KEY, stream.id)]
     fields += [(INGEST_KEY, field) for field in _ingest_fields(observed)]
     return tuple(Publication(key, field, None) for key, field in fields)
+
+
+def transcoder_url(stream: LiveStream, observed: StreamObserved) -> str:
+    """Base URL of the transcoder that has the stream; empty while there is none."""
+    if pooled(stream):
+        return observed.worker.url if observed.worker and stream.id in observed.worker.streams else ""
+    return _service_url(observed, active_transcoder(stream, observed))
 
 
 def active_transcoder(stream: LiveStream, observed: StreamObserved) -> str:
@@ -90,7 +98,7 @@ def _directory_entry(stream: LiveStream, observed: StreamObserved, platform: Pla
         "language": stream.spec.language,
         "channel": channel.spec.display_name if channel else stream.spec.channel.name,
         "phase": phase,
-        "origin": _service_url(observed, active_transcoder(stream, observed)),
+        "origin": transcoder_url(stream, observed),
         "tags": sorted(stream.spec.tags),
         "thumbnail": stream.spec.thumbnail_uri,
         "started_at": stream.status.started_at,

@@ -18,6 +18,7 @@ from operators.core.plan import Manifest
 from operators.core.times import epoch, epoch_or_none, rfc3339
 from operators.livestream import names
 from operators.livestream.observe import StreamObserved, TranscoderBeat
+from operators.livestream.placement import pool_name, pooled
 
 KEEPS_UP = 0.95
 ESSENTIAL = ("ServiceAccount", "ConfigMap", "Secret", "Service", "Deployment", "Ingress")
@@ -80,7 +81,9 @@ def facts(
         accepted,
         _capacity(stream, observed, accepted, ended=ended, now=now),
         _provisioned(observed, desired, accepted),
-        _available(observed, names.transcoder(stream), "IngestReady", "transcoder"),
+        _hosted(stream, observed)
+        if pooled(stream)
+        else _available(observed, names.transcoder(stream), "IngestReady", "transcoder"),
         _chat(stream, observed, desired),
         Fact("Receiving", True, "Publishing")
         if beat and beat.receiving and not ended
@@ -114,6 +117,8 @@ def _capacity(stream: LiveStream, observed: StreamObserved, accepted: Fact, *, e
     """Whether a machine has room for the transcoder."""
     if ended or accepted.status is not True or not_yet_due(stream, now):
         return Fact("CapacityReserved", False, "Ended" if ended else "NotWanted")
+    if pooled(stream):
+        return _allocated(stream, observed)
     found = trouble(None, observed.pods, "transcoder")
     if found and found[0] == "Unschedulable":
         return Fact("CapacityReserved", False, *found)
@@ -123,6 +128,23 @@ def _capacity(stream: LiveStream, observed: StreamObserved, accepted: Fact, *, e
         if (pod["metadata"].get("labels") or {}).get("app.kubernetes.io/component") == "transcoder"
     )
     return Fact("CapacityReserved", True, "PodScheduled") if placed else Fact("CapacityReserved", False, "NotScheduled")
+
+
+def _allocated(stream: LiveStream, observed: StreamObserved) -> Fact:
+    pool = pool_name(stream)
+    if observed.allocation is None:
+        message = f"No worker of pool {pool} has room; the pool grows up to its maximum."
+        return Fact("CapacityReserved", False, "PoolExhausted", message)
+    if observed.worker is None:
+        message = f"Worker {observed.allocation.worker} of pool {pool} gives no sign of life; another is looked for."
+        return Fact("CapacityReserved", False, "WorkerLost", message)
+    return Fact("CapacityReserved", True, "Allocated")
+
+
+def _hosted(stream: LiveStream, observed: StreamObserved) -> Fact:
+    if observed.worker is not None and stream.id in observed.worker.streams:
+        return Fact("IngestReady", True, "WorkerReady")
+    return Fact("IngestReady", False, "WorkerNotReady", "No worker hosts the stream yet.")
 
 
 def _available(observed: StreamObserved, name: str, condition: str, component: str) -> Fact:
@@ -226,9 +248,12 @@ def document(
             body["ingest"]["since"] = rfc3339(beat.since)
     elif beat and beat.last_media and life.started_at is not None:
         body["ingest"] = {"protocol": beat.protocol, "lastFrameAt": rfc3339(beat.last_media)}
+    if observed.allocation:
+        held = observed.allocation
+        body["transcode"] = {"worker": held.worker, "pool": held.pool, "units": held.units}
     if beat:
-        body["transcode"] = {"worker": beat.pod, "rungs": _rungs(stream, beat)}
-        if stream.spec.transcode.redundancy > 1:
+        body["transcode"] = body.get("transcode", {}) | {"worker": beat.pod, "rungs": _rungs(stream, beat)}
+        if stream.spec.transcode.redundancy > 1 and not pooled(stream):
             body["transcode"]["standby"] = other_transcoder(stream, beat.pod)
     moments = {"startedAt": life.started_at, "interruptedAt": life.interrupted_at, "endedAt": life.ended_at}
     return body | {name: rfc3339(value) for name, value in moments.items() if value is not None}

@@ -114,10 +114,25 @@ class Cache:
 
     def pods(self, owner: Resource) -> list[Manifest]:
         """Pods of an owner's workloads, by name."""
-        key = (owner.metadata.namespace, f"{owner.kind_name.lower()}.{owner.metadata.name}"[:63])
+        return self.pods_labelled(owner.metadata.namespace, f"{owner.kind_name.lower()}.{owner.metadata.name}"[:63])
+
+    def pods_labelled(self, namespace: str, owner: str) -> list[Manifest]:
+        """Pods with this owner label, by name."""
+        key = (namespace, owner)
         if self._pods is None or key not in self._pods:
             return []
         return sorted(self._pods[key], key=lambda body: str(body["metadata"]["name"]))
+
+    def labelled(self, namespace: str, owner: str) -> dict[tuple[str, str], Manifest]:
+        """Objects with this owner label that belong to no custom resource, by (kind, name)."""
+        key = (namespace, owner)
+        if self._children is None or key not in self._children:
+            return {}
+        return {(body["kind"], body["metadata"]["name"]): body for body in self._children[key]}
+
+    def owner_labels(self) -> set[tuple[str, str]]:
+        """(namespace, owner label) of all children."""
+        return set(self._children) if self._children else set()
 
     def all_pods(self) -> list[Manifest]:
         """Every pod of every stream, channel, sale and pool."""

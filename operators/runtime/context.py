@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from operators.core.platform import Platform
+from operators.pool.allocator import Allocator
 from operators.runtime.cache import Cache
 from operators.runtime.capabilities import Discovery
 from operators.runtime.client import KubeClient
@@ -21,6 +22,8 @@ class Context:
     signals: Signals
     publisher: Publisher
     discovery: Discovery
+    allocator: Allocator
     platform: Callable[[], Platform]
     clock: Callable[[], float] = time.time
     scaled_at: dict[str, float] = field(default_factory=dict)
+    pool_since: dict[str, float] = field(default_factory=dict)

@@ -19,6 +19,10 @@ SALE_PREWARM_MISSING = Gauge(
 SALE_START_SKEW = Gauge(
     "haat_sale_start_skew_seconds", "How much later than planned a sale opened.", ["namespace", "name"]
 )
+POOL_WORKERS = Gauge("haat_pool_workers", "Live workers of a transcoder pool.", ["pool"])
+POOL_UNITS = Gauge(
+    "haat_pool_units", "Capacity units of a pool: used, and the workers' whole capacity.", ["pool", "what"]
+)
 PLATFORM_VALID = Gauge("haat_platform_config_valid", "1 while the platform file could be read as it is now.")
 LEADER = Gauge("haat_leader", "1 while this replica leads.")
 TIME_TO_READY_SECONDS = Histogram(

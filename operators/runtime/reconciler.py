@@ -12,6 +12,8 @@ from operators.core.rejection import ApplyRejected
 from operators.flashsale import handlers as flashsale
 from operators.livestream import handlers as livestream
 from operators.models import handlers as models
+from operators.pool import handlers as pool
+from operators.pool.observe import workers_by_pool
 from operators.runtime import signals
 from operators.runtime.cache import InvalidResource
 from operators.runtime.context import Context
@@ -19,6 +21,7 @@ from operators.runtime.executor import refuse
 from operators.runtime.metrics import QUEUE_DEPTH, QUEUE_WAIT_SECONDS, RECONCILE_SECONDS, RECONCILES, SWEEPS
 from operators.runtime.platform import PlatformFile, tell
 from operators.runtime.queue import WorkQueue
+from operators.runtime.watch import POOL_KIND
 
 Key = tuple[str, str, str]
 MODELS = "Models"
@@ -50,6 +53,7 @@ class Reconciler:
         self._redis = redis
         self._sweep_seconds = sweep_seconds
         self._resync_seconds = resync_seconds
+        self._workers: dict[str, tuple[object, ...]] = {}
         self._queue: WorkQueue[Key] = WorkQueue(self._reconcile, workers=workers, on_done=self._note)
 
     async def run(self) -> None:
@@ -62,8 +66,11 @@ class Reconciler:
 
     async def wake(self, key: Key) -> None:
         """Something about `key` changed: reconcile it and those that look at it."""
-        await self._queue.add(key)
         kind, namespace, name = key
+        if kind == POOL_KIND:
+            await self._queue.add((POOL_KIND, "", name))
+            return
+        await self._queue.add(key)
         cache = self._context.cache
         if not cache.bound:
             return
@@ -115,6 +122,8 @@ class Reconciler:
             return await livestream.reconcile(self._context, namespace, name)
         if kind == "Channel":
             return await channel.reconcile(self._context, namespace, name)
+        if kind == POOL_KIND:
+            return await pool.reconcile(self._context, name)
         if kind == "FlashSale":
             return await flashsale.reconcile(self._context, namespace, name)
         return await models.reconcile(self._context, namespace)
@@ -144,6 +153,7 @@ class Reconciler:
         if not context.cache.bound:
             return
         reports = await signals.read(self._redis, context.signals)
+        await self._sweep_pools()
         streams = [stream.id for stream in context.cache.streams()]
         for stream_id in context.signals.changed_streams(streams, context.clock()):
             namespace, _, name = stream_id.partition("/")
@@ -152,6 +162,25 @@ class Reconciler:
         for sale in context.cache.sales() if changed else ():
             if sale.metadata.uid in changed:
                 await self._queue.add(("FlashSale", sale.metadata.namespace, sale.metadata.name))
+
+    async def _sweep_pools(self) -> None:
+        """A worker that came, went or drains concerns its pool, the streams on it, and those that wait for one."""
+        context = self._context
+        await context.allocator.load()
+        workers = workers_by_pool(context.signals.heartbeats, context.clock())
+        seen: dict[str, tuple[object, ...]] = {
+            name: tuple(sorted((item.pod, item.draining, item.streams) for item in found))
+            for name, found in workers.items()
+        }
+        changed = {name for name in seen.keys() | self._workers.keys() if seen.get(name) != self._workers.get(name)}
+        self._workers = seen
+        for name in changed | {wish.pool for wish in context.allocator.pending.values()}:
+            await self._queue.add((POOL_KIND, "", name))
+        waiting = set(context.allocator.pending)
+        moved = {stream for stream, item in context.allocator.table.items() if item.pool in changed}
+        for stream in moved | (waiting if changed else set()):
+            namespace, _, name = stream.partition("/")
+            await self._queue.add(("LiveStream", namespace, name))
 
     async def _resync_forever(self) -> None:
         while True:
@@ -169,3 +198,12 @@ class Reconciler:
     async def _wake_all(self) -> None:
         for key in self._context.cache.resource_keys():
             await self._queue.add((key[0], key[1], key[2]))
+        await self._wake_pools()
+
+    async def _wake_pools(self) -> None:
+        """Pools of the platform file, and those that it does not name any more but that still have pods."""
+        known = {
+            label.removeprefix("pool.") for _, label in self._context.cache.owner_labels() if label.startswith("pool.")
+        }
+        for name in known | set(self._context.platform().pools):
+            await self._queue.add((POOL_KIND, "", name))

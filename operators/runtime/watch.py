@@ -34,7 +34,8 @@ CHILD_KINDS = (
 )
 POD = ("", "v1", "pods")
 CATALOG_LABEL = "haat.dev/catalog"
-_OWNER_KINDS = {kind.kind_name.lower(): kind.kind_name for kind in KINDS}
+POOL_KIND = "Pool"
+_OWNER_KINDS = {kind.kind_name.lower(): kind.kind_name for kind in KINDS} | {"pool": POOL_KIND}
 
 
 def build_registry(cache: Cache, wake: Wake) -> kopf.OperatorRegistry:

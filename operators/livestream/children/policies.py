@@ -11,6 +11,7 @@ from operators.core.plan import Manifest
 from operators.core.platform import Platform
 from operators.livestream import names
 from operators.livestream.children.workload import HTTP_PORT
+from operators.livestream.placement import pooled
 
 
 def build_network_policies(stream: LiveStream, platform: Platform) -> list[Manifest]:
@@ -18,9 +19,10 @@ def build_network_policies(stream: LiveStream, platform: Platform) -> list[Manif
     if not platform.network_policies.enabled:
         return []
     gateways = [*dict.fromkeys([platform.namespace, *platform.network_policies.gateway_namespaces])]
+    own = [] if pooled(stream) else [("transcoder", names.transcoder(stream))]
     return [
-        _policy(stream, platform, component="transcoder", name=names.transcoder(stream), reached_from=gateways),
-        _policy(stream, platform, component="fanout", name=names.fanout(stream), reached_from=gateways),
+        _policy(stream, platform, component=component, name=name, reached_from=gateways)
+        for component, name in [*own, ("fanout", names.fanout(stream))]
     ]
 
 

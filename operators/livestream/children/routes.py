@@ -7,6 +7,7 @@ from operators.core.children import child
 from operators.core.plan import Manifest
 from operators.core.platform import Platform
 from operators.livestream import names
+from operators.livestream.placement import pooled
 
 
 def build_ingress(stream: LiveStream, platform: Platform, *, room: bool) -> Manifest:
@@ -15,6 +16,7 @@ def build_ingress(stream: LiveStream, platform: Platform, *, room: bool) -> Mani
     Without a room (nobody is there yet) its path is left to the edge, which holds the first visitors and asks for one.
     """
     sockets = [_path(f"/ws/{stream.id}", names.fanout(stream))] if room else []
+    studio = [] if pooled(stream) else [_path(f"/streams/{stream.id}/studio", names.transcoder(stream))]
     ingress = child(
         stream,
         api_version="networking.k8s.io/v1",
@@ -28,7 +30,7 @@ def build_ingress(stream: LiveStream, platform: Platform, *, room: bool) -> Mani
                     "http": {
                         "paths": [
                             *sockets,
-                            _path(f"/streams/{stream.id}/studio", names.transcoder(stream)),
+                            *studio,
                         ]
                     }
                 }

@@ -1,0 +1,1 @@
+"""Transcoder pools: warm workers in the platform's namespace, and the streams' places on them."""
