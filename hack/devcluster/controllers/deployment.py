@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from hack.devcluster.client import Conflict
 from hack.devcluster.controllers import rollout
 from hack.devcluster.controllers.base import Controller
+from hack.devcluster.controllers.proportion import next_sizes, size_annotations
 from hack.devcluster.objects import (
     Obj,
     annotations_of,
@@ -21,7 +22,12 @@ from hack.devcluster.objects import (
 )
 from hack.devcluster.resources import DEPLOYMENTS, PODS, REPLICA_SETS
 
-_NOT_COPIED = ("kubectl.kubernetes.io/last-applied-configuration", rollout.REVISION)
+_NOT_COPIED = (
+    "kubectl.kubernetes.io/last-applied-configuration",
+    rollout.REVISION,
+    rollout.DESIRED,
+    rollout.MAXIMUM,
+)
 
 
 def new_replica_set(deployment: Obj, *, revision: int) -> Obj:
@@ -38,7 +44,7 @@ def new_replica_set(deployment: Obj, *, revision: int) -> Obj:
             "name": f"{name_of(deployment)}-{digest}",
             "namespace": namespace_of(deployment),
             "labels": labels,
-            "annotations": {**copied, rollout.REVISION: str(revision)},
+            "annotations": {**copied, **size_annotations(deployment), rollout.REVISION: str(revision)},
             "ownerReferences": [owner_reference(deployment, DEPLOYMENTS)],
         },
         "spec": {
@@ -78,8 +84,7 @@ class DeploymentController(Controller):
                 sets.append(current)
         if current is not None:
             await self._note_revision(obj, current, sets)
-        left = self._pods_of_old(current, sets)
-        sizes = rollout.plan_sizes(obj, current, sets, pods_left=left)
+        sizes = next_sizes(obj, current, sets, pods_left=self._pods_of_old(current, sets))
         await self._scale(obj, sets, sizes)
         for name in rollout.surplus_history(obj, current, sets):
             await self.delete(REPLICA_SETS, next(entry for entry in sets if name_of(entry) == name))
@@ -116,14 +121,19 @@ class DeploymentController(Controller):
             await self.patch(DEPLOYMENTS, deployment, body)
 
     async def _scale(self, deployment: Obj, sets: Sequence[Obj], sizes: dict[str, int]) -> None:
+        notes = size_annotations(deployment)
         for entry in sets:
-            wanted = sizes.get(name_of(entry))
-            if wanted is None or wanted == rollout.size(entry):
+            wanted, before = sizes.get(name_of(entry)), rollout.size(entry)
+            if wanted is None:
                 continue
-            await self.patch(REPLICA_SETS, entry, {"spec": {"replicas": wanted}})
-            direction = "up" if wanted > rollout.size(entry) else "down"
-            message = f"Scaled {direction} replica set {name_of(entry)} from {rollout.size(entry)} to {wanted}"
-            self.events.normal(deployment, DEPLOYMENTS, "ScalingReplicaSet", message)
+            stale = any(annotations_of(entry).get(key) != value for key, value in notes.items())
+            if wanted == before and not stale:
+                continue
+            await self.patch(REPLICA_SETS, entry, {"metadata": {"annotations": notes}, "spec": {"replicas": wanted}})
+            if wanted != before:
+                direction = "up" if wanted > before else "down"
+                message = f"Scaled {direction} replica set {name_of(entry)} from {before} to {wanted}"
+                self.events.normal(deployment, DEPLOYMENTS, "ScalingReplicaSet", message)
 
     def _pods_of_old(self, current: Obj | None, sets: Sequence[Obj]) -> int:
         hashes = {labels_of(entry).get(rollout.HASH_LABEL) for entry in sets}

@@ -66,7 +66,11 @@ def build_slice(service: Obj, pods: Sequence[Obj]) -> Obj:
         serving, leaving = pod_ready(pod), is_deleting(pod)
         endpoint: Obj = {
             "addresses": [status_of(pod)["podIP"]],
-            "conditions": {"ready": publish or (serving and not leaving), "serving": serving, "terminating": leaving},
+            "conditions": {
+                "ready": publish or (serving and not leaving),
+                "serving": serving,
+                "terminating": leaving,
+            },
             "targetRef": object_reference(pod, PODS),
             "nodeName": spec_of(pod).get("nodeName"),
         }

@@ -12,6 +12,7 @@ from hack.devcluster.controllers.daemonset import DaemonSetController
 from hack.devcluster.controllers.deployment import DeploymentController
 from hack.devcluster.controllers.disruption import DisruptionController
 from hack.devcluster.controllers.endpoints import EndpointsController
+from hack.devcluster.controllers.hpa import AutoscalerController
 from hack.devcluster.controllers.job import JobController
 from hack.devcluster.controllers.rayservice import RayServiceController, ray_service_definition
 from hack.devcluster.controllers.replicaset import ReplicaSetController
@@ -28,6 +29,7 @@ _PLAIN: tuple[type[Controller], ...] = (
     CronJobController,
     EndpointsController,
     DisruptionController,
+    AutoscalerController,
     RayServiceController,
 )
 

@@ -6,6 +6,7 @@ Source of the deletion order: pkg/controller/controller_utils.go, ActivePodsWith
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hack.devcluster.client import ApiError
 from hack.devcluster.controllers.base import Controller
 from hack.devcluster.controllers.podtemplate import pod_from_template
 from hack.devcluster.objects import (
@@ -15,6 +16,7 @@ from hack.devcluster.objects import (
     is_deleting,
     labels_of,
     matches_labels,
+    merge_condition,
     meta,
     parse_time,
     pod_active,
@@ -81,6 +83,9 @@ def replica_status(replica_set: Obj, pods: Sequence[Obj], now: float) -> Obj:
         "fullyLabeledReplicas": sum(matches_labels(wanted, labels_of(pod)) for pod in active),
         "readyReplicas": sum(pod_ready(pod) for pod in active),
         "availableReplicas": sum(pod_available(pod, min_ready_seconds=wait, now=now) for pod in active),
+        "terminatingReplicas": sum(
+            is_deleting(pod) and status_of(pod).get("phase") not in ("Succeeded", "Failed") for pod in pods
+        ),
         "observedGeneration": meta(replica_set).get("generation", 0),
     }
 
@@ -98,17 +103,43 @@ class ReplicaSetController(Controller):
         pods = await self.claim(obj, PODS)
         replicas = spec_of(obj).get("replicas")
         wanted = plan(1 if replicas is None else int(replicas), pods)
+        trouble: ApiError | None = None
         if not is_deleting(obj):
-            for _ in range(wanted.create):
-                pod = await self.create(PODS, pod_from_template(obj, REPLICA_SETS, spec_of(obj).get("template") or {}))
-                self.events.normal(obj, REPLICA_SETS, "SuccessfulCreate", f"Created pod: {meta(pod)['name']}")
-                pods.append(pod)
-            for pod in wanted.delete:
-                await self.delete(PODS, pod)
-                self.events.normal(obj, REPLICA_SETS, "SuccessfulDelete", f"Deleted pod: {meta(pod)['name']}")
+            try:
+                await self._carry_out(obj, pods, wanted)
+            except ApiError as error:
+                trouble = error
         fresh = [self.caches.of(PODS).get((meta(pod)["namespace"], meta(pod)["name"])) for pod in pods]
         now = self.clock()
         status = replica_status(obj, [pod for pod in fresh if pod is not None], now)
+        status["conditions"] = failure_condition(obj, trouble.message if trouble else "", wanted, now)
         await self.write_status(obj, status)
+        if trouble is not None:
+            raise trouble
         wait = float(spec_of(obj).get("minReadySeconds") or 0)
         return wait + 0.1 if wait and status["availableReplicas"] < status["readyReplicas"] else None
+
+    async def _carry_out(self, obj: Obj, pods: list[Obj], wanted: ReplicaPlan) -> None:
+        """Raises ApiError; what it did so far is in `pods`."""
+        template = spec_of(obj).get("template") or {}
+        for _ in range(wanted.create):
+            try:
+                pod = await self.create(PODS, pod_from_template(obj, REPLICA_SETS, template))
+            except ApiError as error:
+                self.events.warning(obj, REPLICA_SETS, "FailedCreate", f"Error creating: {error.message}")
+                raise
+            self.events.normal(obj, REPLICA_SETS, "SuccessfulCreate", f"Created pod: {meta(pod)['name']}")
+            pods.append(pod)
+        for pod in wanted.delete:
+            await self.delete(PODS, pod)
+            self.events.normal(obj, REPLICA_SETS, "SuccessfulDelete", f"Deleted pod: {meta(pod)['name']}")
+
+
+def failure_condition(replica_set: Obj, message: str, wanted: ReplicaPlan, now: float) -> list[Obj] | None:
+    """Conditions with ReplicaFailure set or taken off; None where there are none and never were."""
+    conditions: list[Obj] = status_of(replica_set).get("conditions") or []
+    if not message:
+        left = [entry for entry in conditions if entry.get("type") != "ReplicaFailure"]
+        return left or ([] if conditions else None)
+    reason = "FailedCreate" if wanted.create else "FailedDelete"
+    return merge_condition(conditions, kind="ReplicaFailure", status="True", reason=reason, message=message, now=now)

@@ -4,8 +4,8 @@ Source: pkg/controller/deployment (rolling.go, recreate.go, sync.go, progress.go
 replicas + maxSurge pods, never fewer than replicas - maxUnavailable available ones by the rollout's own doing.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from hack.devcluster.objects import (
@@ -27,6 +27,7 @@ from hack.devcluster.objects import (
 HASH_LABEL = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
 DESIRED = "deployment.kubernetes.io/desired-replicas"
+MAXIMUM = "deployment.kubernetes.io/max-replicas"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +36,6 @@ class Limits:
 
     surge: int
     unavailable: int
-
-
-@dataclass(frozen=True, slots=True)
-class RolloutPlan:
-    """Sizes by ReplicaSet name, and ReplicaSets to delete."""
-
-    sizes: Mapping[str, int] = field(default_factory=dict)
-    delete: tuple[str, ...] = ()
 
 
 def template_hash(template: Obj) -> str:
@@ -85,6 +78,10 @@ def _count(replica_set: Obj, name: str) -> int:
     return int(status_of(replica_set).get(name) or 0)
 
 
+def available(replica_set: Obj) -> int:
+    return _count(replica_set, "availableReplicas")
+
+
 def revision(replica_set: Obj) -> int:
     text = annotations_of(replica_set).get(REVISION, "0")
     return int(text) if text.isdigit() else 0
@@ -101,20 +98,14 @@ def plan_sizes(deployment: Obj, current: Obj | None, sets: Sequence[Obj], *, pod
     """Next sizes. `pods_left` counts the old ReplicaSets' pods that still exist (Recreate waits for none)."""
     total = wanted_replicas(deployment)
     old = [entry for entry in sets if current is None or name_of(entry) != name_of(current)]
-    if spec_of(deployment).get("paused") or current is None:
-        return _scale_in_place(total, sets)
+    if current is None:
+        return {}
     if (spec_of(deployment).get("strategy") or {}).get("type") == "Recreate":
         sizes = {name_of(entry): 0 for entry in old if size(entry)}
         if not sizes and pods_left == 0 and size(current) != total:
             sizes[name_of(current)] = total
         return sizes
     return _rolling(total, limits_of(deployment), current, old)
-
-
-def _scale_in_place(total: int, sets: Sequence[Obj]) -> dict[str, int]:
-    """Paused: only a change of the size of a single active ReplicaSet is followed."""
-    active = [entry for entry in sets if size(entry)] or sorted(sets, key=revision)[-1:]
-    return {name_of(active[0]): total} if len(active) == 1 and size(active[0]) != total else {}
 
 
 def _rolling(total: int, limits: Limits, current: Obj, old: Sequence[Obj]) -> dict[str, int]:
@@ -141,8 +132,8 @@ def _shrink_old(total: int, limits: Limits, current: Obj, old: Sequence[Obj], al
         cut = min(budget, unready)
         sizes[name_of(entry)] -= cut
         budget -= cut
-    available = _count(current, "availableReplicas") + sum(_count(entry, "availableReplicas") for entry in old)
-    spare = max(0, available - least)
+    up = available(current) + sum(available(entry) for entry in old)
+    spare = max(0, up - least)
     for entry in ordered:
         cut = min(spare, sizes[name_of(entry)], _count(entry, "availableReplicas"))
         sizes[name_of(entry)] -= cut
@@ -165,7 +156,7 @@ def surplus_history(deployment: Obj, current: Obj | None, sets: Sequence[Obj]) -
 def deployment_status(deployment: Obj, current: Obj | None, sets: Sequence[Obj], now: float) -> Obj:
     """Counts and the conditions Available and Progressing."""
     total = wanted_replicas(deployment)
-    available = sum(_count(entry, "availableReplicas") for entry in sets)
+    available_now = sum(_count(entry, "availableReplicas") for entry in sets)
     replicas = sum(_count(entry, "replicas") for entry in sets)
     updated = _count(current, "replicas") if current else 0
     status: Obj = {
@@ -173,11 +164,12 @@ def deployment_status(deployment: Obj, current: Obj | None, sets: Sequence[Obj],
         "replicas": replicas,
         "updatedReplicas": updated,
         "readyReplicas": sum(_count(entry, "readyReplicas") for entry in sets),
-        "availableReplicas": available,
-        "unavailableReplicas": max(0, total - available),
+        "availableReplicas": available_now,
+        "unavailableReplicas": max(0, total - available_now),
+        "terminatingReplicas": sum(_count(entry, "terminatingReplicas") for entry in sets),
     }
-    least = total - (limits_of(deployment).unavailable if _is_rolling(deployment) else total)
-    enough = available >= least if _is_rolling(deployment) else available >= total
+    least = total - (limits_of(deployment).unavailable if is_rolling(deployment) else total)
+    enough = available_now >= least if is_rolling(deployment) else available_now >= total
     conditions = merge_condition(
         status_of(deployment).get("conditions") or [],
         kind="Available",
@@ -186,11 +178,24 @@ def deployment_status(deployment: Obj, current: Obj | None, sets: Sequence[Obj],
         message=f"Deployment {'has' if enough else 'does not have'} minimum availability.",
         now=now,
     )
+    conditions = _replica_failure(current, sets, conditions, now)
     status["conditions"] = _progressing(deployment, current, conditions, status, now)
     return status
 
 
-def _is_rolling(deployment: Obj) -> bool:
+def _replica_failure(current: Obj | None, sets: Sequence[Obj], conditions: list[Obj], now: float) -> list[Obj]:
+    """ReplicaFailure as a ReplicaSet has it, the current one first; gone when none has it."""
+    found = condition(current, "ReplicaFailure") if current else None
+    found = found or next((one for one in (condition(entry, "ReplicaFailure") for entry in sets) if one), None)
+    if found is None:
+        return [entry for entry in conditions if entry.get("type") != "ReplicaFailure"]
+    reason, message = str(found.get("reason", "")), str(found.get("message", ""))
+    return merge_condition(
+        conditions, kind="ReplicaFailure", status=str(found["status"]), reason=reason, message=message, now=now
+    )
+
+
+def is_rolling(deployment: Obj) -> bool:
     return (spec_of(deployment).get("strategy") or {}).get("type") != "Recreate"
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from hack.devcluster.client import Conflict
 from hack.devcluster.controllers.base import Controller
 from hack.devcluster.controllers.podtemplate import pod_from_template
+from hack.devcluster.controllers.revisions import HASH_LABEL as REVISION_LABEL
+from hack.devcluster.controllers.revisions import RevisionKeeper
 from hack.devcluster.objects import (
     Obj,
     clone,
@@ -23,9 +25,7 @@ from hack.devcluster.objects import (
     stable_hash,
     status_of,
 )
-from hack.devcluster.resources import CONTROLLER_REVISIONS, PERSISTENT_VOLUME_CLAIMS, PODS, STATEFUL_SETS
-
-REVISION_LABEL = "controller-revision-hash"
+from hack.devcluster.resources import PERSISTENT_VOLUME_CLAIMS, PODS, STATEFUL_SETS
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +192,7 @@ class StatefulSetController(Controller):
     kind = STATEFUL_SETS
 
     def subscribe(self) -> None:
+        self._revisions = RevisionKeeper(self)
         pods = self.caches.of(PODS)
         pods.on_change(self.enqueue_owner)
         pods.on_change(self.enqueue_by_selector)
@@ -202,7 +203,8 @@ class StatefulSetController(Controller):
         if is_deleting(obj):
             return None
         revision = f"{name_of(obj)}-{stable_hash(spec_of(obj).get('template') or {})}"
-        await self._record_revision(obj, revision)
+        used = [str(labels_of(pod).get(REVISION_LABEL)) for pod in owned]
+        await self._revisions.record(obj, name=revision, value=revision, used=used)
         pods = {ordinal: pod for pod in owned if (ordinal := ordinal_of(obj, pod)) is not None}
         now = self.clock()
         step = plan(obj, pods, revision=revision, now=now)
@@ -227,21 +229,3 @@ class StatefulSetController(Controller):
                     continue
         pod = await self.create(PODS, build_pod(stateful_set, ordinal, revision))
         self.events.normal(stateful_set, STATEFUL_SETS, "SuccessfulCreate", f"create Pod {name_of(pod)} in StatefulSet")
-
-    async def _record_revision(self, stateful_set: Obj, revision: str) -> None:
-        """ControllerRevisions carry the history that `kubectl rollout` shows."""
-        known = self.children(stateful_set, CONTROLLER_REVISIONS)
-        if any(name_of(entry) == revision for entry in known):
-            return
-        number = max((int(entry.get("revision") or 0) for entry in known), default=0) + 1
-        reference = pod_from_template(stateful_set, STATEFUL_SETS, {}, name=revision)["metadata"]["ownerReferences"]
-        body: Obj = {
-            "metadata": {"name": revision, "namespace": namespace_of(stateful_set), "ownerReferences": reference},
-            "data": {"spec": {"template": spec_of(stateful_set).get("template")}},
-            "revision": number,
-        }
-        try:
-            await self.create(CONTROLLER_REVISIONS, body)
-        except Conflict:
-            existing = await self.client.get(CONTROLLER_REVISIONS, namespace_of(stateful_set), revision)
-            self.caches.of(CONTROLLER_REVISIONS).observe(existing)

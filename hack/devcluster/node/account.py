@@ -14,6 +14,8 @@ from hack.devcluster.objects import Obj, name_of, namespace_of, spec_of, uid_of
 from hack.devcluster.resources import SERVICE_ACCOUNTS
 
 TOKEN_SECONDS = 86_400
+TokenKind = tuple[str, int]
+"""(audience or empty for the API server, life in seconds)."""
 
 
 def account_name(pod: Obj) -> str:
@@ -29,16 +31,16 @@ async def wants_token(client: ApiClient, pod: Obj) -> bool:
     return account.get("automountServiceAccountToken") is not False
 
 
-async def request_token(client: ApiClient, pod: Obj) -> str:
+async def request_token(client: ApiClient, pod: Obj, kind: TokenKind) -> str:
     """A TokenRequest bound to the pod. Raises ApiError."""
-    body: Obj = {
-        "apiVersion": "authentication.k8s.io/v1",
-        "kind": "TokenRequest",
-        "spec": {
-            "expirationSeconds": TOKEN_SECONDS,
-            "boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": name_of(pod), "uid": uid_of(pod)},
-        },
+    audience, seconds = kind
+    spec: Obj = {
+        "expirationSeconds": seconds,
+        "boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": name_of(pod), "uid": uid_of(pod)},
     }
+    if audience:
+        spec["audiences"] = [audience]
+    body: Obj = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
     path = SERVICE_ACCOUNTS.path(namespace_of(pod), account_name(pod), "token")
     answer = await client.request("POST", path, body=body)
     return str(answer["status"]["token"])

@@ -19,7 +19,18 @@ from hack.devcluster.node.context import NODE_NAME, NodeContext
 from hack.devcluster.node.pod import PodWorker
 from hack.devcluster.node.quantity import QuantityError, parse_quantity
 from hack.devcluster.node.stats import INTERVAL, Sampler
-from hack.devcluster.objects import Obj, format_time, key_of, merge_condition, namespace_of, spec_of, status_of, uid_of
+from hack.devcluster.objects import (
+    Obj,
+    format_time,
+    is_deleting,
+    key_of,
+    merge_condition,
+    meta,
+    namespace_of,
+    spec_of,
+    status_of,
+    uid_of,
+)
 from hack.devcluster.resources import LEASES, NAMESPACES, NODES
 
 log = logging.getLogger(__name__)
@@ -85,6 +96,9 @@ class Agent:
         if spec_of(new).get("nodeName") != NODE_NAME:
             return
         worker = self.workers.get(uid_of(new))
+        if worker is None and _is_over(new):
+            # Only somebody's finalizer keeps the object; there is nothing left to run or to stop.
+            return
         if worker is None:
             worker = PodWorker(self.context, new)
             self.workers[uid_of(new)] = worker
@@ -197,6 +211,11 @@ class Agent:
             await asyncio.wait(tasks, timeout=_STOP_SECONDS)
 
 
+def _is_over(pod: Obj) -> bool:
+    ended = status_of(pod).get("phase") in ("Succeeded", "Failed")
+    return ended and is_deleting(pod) and not meta(pod).get("deletionGracePeriodSeconds")
+
+
 def memory_limit(container: Obj) -> float:
     """limits.memory in bytes, 0 for none."""
     value = ((container.get("resources") or {}).get("limits") or {}).get("memory")
@@ -214,8 +233,8 @@ def _node_info() -> Obj:
         "kernelVersion": platform.release(),
         "osImage": "haat devcluster",
         "containerRuntimeVersion": "process://1",
-        "kubeletVersion": "v1.34.0-haat",
-        "kubeProxyVersion": "v1.34.0-haat",
+        "kubeletVersion": "v1.36.0-haat",
+        "kubeProxyVersion": "v1.36.0-haat",
         "machineID": machine_id.read_text().strip() if machine_id.is_file() else "",
         "systemUUID": "",
         "bootID": "",

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hack.devcluster.images.table import CommandError, ImageError
+from hack.devcluster.node.container_record import ContainerRecord
 from hack.devcluster.node.environment import ConfigError
 from hack.devcluster.node.host import Host
 from hack.devcluster.node.launch import LaunchPlan, check_executable, container_marker
@@ -27,75 +28,23 @@ from hack.devcluster.objects import Obj, format_time
 log = logging.getLogger(__name__)
 
 _CONFIG_RETRY = 5.0
-_IMAGE_RETRY = 30.0
+_PULL_SECONDS = 1.0
 
 
-class ContainerRunner:
+class ContainerRunner(ContainerRecord):
     """Runs one container until it will not run again."""
 
     def __init__(self, host: Host, spec: Obj, *, restart: Callable[[int], bool]) -> None:
-        self.spec = spec
-        self.name = str(spec["name"])
-        self.restarts = 0
-        self.ready = False
-        self.started = False
-        self.state: Obj = {"waiting": {"reason": "ContainerCreating"}}
-        self.last_state: Obj = {}
-        self.process: Process | None = None
-        self.finished = asyncio.Event()
+        super().__init__(host, spec, restart=restart)
         self.start_passed = asyncio.Event()
-        self._host = host
-        self._restart = restart
         self._backoff = BackOff()
-        self._plan: LaunchPlan | None = None
-        self._kill_reason = ""
-        self._ever_started = False
+        self._pull_backoff = BackOff()
         self._stop_task: asyncio.Task[None] | None = None
         self._retired = False
 
     def retire(self) -> None:
         """No further start, whatever the restart policy says."""
         self._retired = True
-
-    def seed(self, status: Obj) -> None:
-        """Take over what an earlier life of the agent recorded."""
-        self.restarts = int(status.get("restartCount") or 0)
-        state = status.get("state") or {}
-        if "running" in state:
-            stopped = {
-                "exitCode": 137,
-                "reason": "Error",
-                "message": "the node agent was restarted",
-                "startedAt": state["running"].get("startedAt"),
-                "finishedAt": format_time(time.time()),
-            }
-            self.state = {"terminated": stopped}
-        elif "terminated" in state:
-            self.state = state
-        else:
-            self.last_state = status.get("lastState") or {}
-            self._ever_started = bool(self.last_state)
-            return
-        self._ever_started = True
-        if not self._restart(int(self.state["terminated"].get("exitCode", 137))):
-            self.finished.set()
-
-    def status(self) -> Obj:
-        """The ContainerStatus."""
-        image = str(self.spec.get("image", ""))
-        result: Obj = {
-            "name": self.name,
-            "image": image,
-            "imageID": f"local://{image}" if self._ever_started else "",
-            "ready": self.ready,
-            "started": self.started,
-            "restartCount": self.restarts,
-            "state": self.state,
-            "lastState": self.last_state,
-        }
-        if self._ever_started:
-            result["containerID"] = f"process://{self._host.uid}/{self.name}/{self.restarts}"
-        return result
 
     async def run(self) -> None:
         """Start, watch and restart until finished or the pod stops."""
@@ -178,6 +127,14 @@ class ContainerRunner:
         except UnsupportedHandler as error:
             return Outcome(False, str(error))
 
+    def begun(self) -> None:
+        """The process runs and its postStart hook is done; without probes it is ready."""
+        self.started = not self.spec.get("startupProbe")
+        self.ready = self.started and not self.spec.get("readinessProbe")
+        if self.started:
+            self.start_passed.set()
+        self._host.changed()
+
     def passed(self, kind: ProbeKind) -> None:
         """A probe reached its success threshold."""
         if kind is ProbeKind.STARTUP:
@@ -200,10 +157,7 @@ class ContainerRunner:
             check_executable(plan)
             process = self._spawn(plan)
         except ImageError as error:
-            again = self._waiting_reason() in ("ErrImagePull", "ImagePullBackOff")
-            self._wait("ImagePullBackOff" if again else "ErrImagePull", str(error))
-            self._host.event("Warning", "Failed", f"Failed to pull image: {error}")
-            await self._host.pause(_IMAGE_RETRY if again else 1.0)
+            await self._pull_failed(error)
         except (ConfigError, MountError) as error:
             missing = "executable" in str(error)
             self._wait("RunContainerError" if missing else "CreateContainerConfigError", str(error))
@@ -216,6 +170,25 @@ class ContainerRunner:
         else:
             return process
         return None
+
+    async def _pull_failed(self, error: ImageError) -> None:
+        """ErrImagePull, then ImagePullBackOff for 10 s, doubling to 5 min."""
+        image = self.spec.get("image")
+        self._wait("ErrImagePull", str(error))
+        self._host.event("Warning", "Failed", f'Failed to pull image "{image}": {error}')
+        self._host.event("Warning", "Failed", "Error: ErrImagePull")
+        await self._hold(_PULL_SECONDS)
+        self._wait("ImagePullBackOff", f'Back-off pulling image "{image}": ErrImagePull: {error}')
+        self._host.event("Normal", "BackOff", f'Back-off pulling image "{image}"')
+        self._host.event("Warning", "Failed", "Error: ImagePullBackOff")
+        self._pull_backoff.delay_after(ran=0.0)
+        await self._hold(self._pull_backoff.pending)
+
+    async def _hold(self, seconds: float) -> None:
+        """Wait for the whole time unless the container shall not start any more; pokes do not cut it short."""
+        end = time.monotonic() + seconds
+        while not self._over() and (left := end - time.monotonic()) > 0:
+            await self._host.pause(left)
 
     def _spawn(self, plan: LaunchPlan) -> Process:
         if self._ever_started:
@@ -233,10 +206,9 @@ class ContainerRunner:
         self._plan, self.process, self._ever_started = plan, process, True
         self._kill_reason = ""
         self.state = {"running": {"startedAt": format_time(time.time())}}
-        self.started = not self.spec.get("startupProbe")
-        self.ready = self.started and not self.spec.get("readinessProbe")
-        if self.started:
-            self.start_passed.set()
+        self.started = self.ready = False
+        if not (self.spec.get("lifecycle") or {}).get("postStart"):
+            self.begun()
         self._host.changed()
         image = self.spec.get("image")
         self._host.event("Normal", "Pulled", f'Container image "{image}" is mapped to a local command')
@@ -257,49 +229,11 @@ class ContainerRunner:
         self._host.track_log(self._host.log_file(self.name, self.restarts), opened=False)
         return code
 
-    def _record_exit(self, code: int, begun: float) -> None:
-        self.ready = self.started = False
-        reason = self._kill_reason if self._kill_reason == "OOMKilled" else ("Completed" if code == 0 else "Error")
-        ended: Obj = {
-            "exitCode": code,
-            "reason": reason,
-            "startedAt": format_time(begun),
-            "finishedAt": format_time(time.time()),
-            "containerID": f"process://{self._host.uid}/{self.name}/{self.restarts}",
-        }
-        if code > 128:
-            ended["signal"] = code - 128
-        message = self._termination_message()
-        if message:
-            ended["message"] = message
-        self.state = {"terminated": ended}
-        self.process = None
-        self._host.changed()
-
-    def _termination_message(self) -> str:
-        """The last output, where terminationMessagePolicy asks for it."""
-        if self.spec.get("terminationMessagePolicy") != "FallbackToLogsOnError":
-            return ""
-        path = self._host.log_file(self.name, self.restarts).path
-        try:
-            return path.read_bytes()[-2048:].decode("utf-8", "replace")
-        except OSError:
-            return ""
-
     async def _crash_pause(self, delay: float) -> None:
         self.last_state = self.state
         self._wait("CrashLoopBackOff", f"back-off {delay:g}s restarting failed container={self.name}")
         self._host.event("Warning", "BackOff", f"Back-off restarting failed container {self.name}")
-        end = time.monotonic() + delay
-        while not self._over() and (left := end - time.monotonic()) > 0:
-            await self._host.pause(left)
+        await self._hold(delay)
 
     def _over(self) -> bool:
         return self._host.stopping or self._retired or self.finished.is_set()
-
-    def _wait(self, reason: str, message: str) -> None:
-        self.state = {"waiting": {"reason": reason, "message": message}}
-        self._host.changed()
-
-    def _waiting_reason(self) -> str:
-        return str((self.state.get("waiting") or {}).get("reason", ""))

@@ -28,6 +28,8 @@ class LaunchPlan:
     folder: Path
     rewriter: PathRewriter
     stop_signal: int
+    termination: Path
+    """Stands for terminationMessagePath."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +69,10 @@ def plan_launch(
         if not any(path == mount or path.startswith(mount + "/") for mount in mounts):
             mounts[path] = str(private / "image-volumes" / path.strip("/").replace("/", "_"))
             Path(mounts[path]).mkdir(parents=True, exist_ok=True)
+    private.mkdir(parents=True, exist_ok=True)
+    termination = private / "termination-log"
+    termination.write_bytes(b"")
+    mounts.setdefault(container.get("terminationMessagePath") or "/dev/termination-log", str(termination))
     rewriter = PathRewriter(mounts)
     command = [rewriter.text(word) for word in expand_all(container.get("command") or [], environment)]
     args = [rewriter.text(word) for word in expand_all(container.get("args") or [], environment)]
@@ -85,6 +91,7 @@ def plan_launch(
         folder=folder,
         rewriter=rewriter,
         stop_signal=image.stop_signal,
+        termination=termination,
     )
 
 

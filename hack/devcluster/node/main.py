@@ -26,7 +26,7 @@ from hack.devcluster.events import EventRecorder
 from hack.devcluster.images.shims import write_shims
 from hack.devcluster.images.table import default_table
 from hack.devcluster.node.addresses import KUBELET_PORT, AddressPool, node_address, slice_order
-from hack.devcluster.node.agent import NODE_LABELS, Agent, machine_capacity
+from hack.devcluster.node.agent import Agent, machine_capacity
 from hack.devcluster.node.context import NODE_NAME, NodeContext, cluster_marker
 from hack.devcluster.node.logs import LogTicker
 from hack.devcluster.node.process import Reaper, kill_strays
@@ -39,7 +39,10 @@ from hack.devcluster.resources import (
     CONFIG_MAPS,
     ENDPOINT_SLICES,
     INGRESSES,
+    NAMESPACES,
+    NODES,
     PERSISTENT_VOLUME_CLAIMS,
+    POD_DISRUPTION_BUDGETS,
     PODS,
     SECRETS,
     SERVICES,
@@ -151,7 +154,12 @@ class _Node:
         ingress = IngressProxy(
             self._client, self._caches.of(INGRESSES), self._caches.of(SERVICES), directory, self._options.ingress_bind
         )
-        scheduler = Scheduler(context, labels=NODE_LABELS)
+        scheduler = Scheduler(
+            context,
+            nodes=self._caches.of(NODES),
+            namespaces=self._caches.of(NAMESPACES),
+            budgets=self._caches.of(POD_DISRUPTION_BUDGETS),
+        )
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(informer.run()) for informer in self._caches.all()]
             runner = await self._ready(agent, ingress, sock)

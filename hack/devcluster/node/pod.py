@@ -9,45 +9,24 @@ import contextlib
 import logging
 import shutil
 import time
-from collections.abc import Callable
-from functools import partial
-from pathlib import Path
 
 from hack.devcluster.client import ApiError, Conflict, NotFound
-from hack.devcluster.node.account import TOKEN_SECONDS, request_token, wants_token, write_kubeconfig
 from hack.devcluster.node.container import ContainerRunner
-from hack.devcluster.node.context import NodeContext, inherited_environment
-from hack.devcluster.node.environment import Sources
-from hack.devcluster.node.launch import LaunchPlan, Surroundings, links_enabled, plan_launch
+from hack.devcluster.node.context import NodeContext
+from hack.devcluster.node.launch import LaunchPlan
 from hack.devcluster.node.logs import LogFile
+from hack.devcluster.node.pod_ground import Ground
+from hack.devcluster.node.pod_order import init_rules, main_rules, stop_sidecars
 from hack.devcluster.node.pod_report import StatusReport
 from hack.devcluster.node.pod_status import is_sidecar
-from hack.devcluster.node.service_env import service_environment
-from hack.devcluster.node.volumes import MountError, VolumeSources, needs_refresh, volume_folder
-from hack.devcluster.objects import (
-    Obj,
-    is_deleting,
-    key_of,
-    meta,
-    namespace_of,
-    parse_time,
-    spec_of,
-    status_of,
-    uid_of,
-)
+from hack.devcluster.node.volumes import MountError
+from hack.devcluster.objects import Obj, is_deleting, key_of, meta, parse_time, spec_of, status_of, uid_of
 from hack.devcluster.resources import PODS
 
 log = logging.getLogger(__name__)
 
 _KILL_GRACE = 30.0
 _LOG_REST = 2.0
-
-
-def restart_rule(policy: str, *, init: bool) -> Callable[[int], bool]:
-    """Whether an exit code leads to another start."""
-    if init:
-        return lambda code: code != 0 and policy != "Never"
-    return lambda code: policy == "Always" or (policy == "OnFailure" and code != 0)
 
 
 class PodWorker:
@@ -59,23 +38,14 @@ class PodWorker:
         self.stopping = False
         self.address = context.addresses.acquire(self.uid, preferred=str(status_of(pod).get("podIP") or ""))
         self._context = context
-        self._root = context.pod_folder(self.uid)
-        self._kubeconfig: Path | None = None
-        self._token = ""
-        self._folders: dict[str, Path] = {}
+        self._ground = Ground(self, context, context.pod_folder(self.uid))
         self._logs: dict[tuple[str, int], LogFile] = {}
         self._poked = asyncio.Event()
         self._stopped = asyncio.Event()
         self.final: Obj = {}
         self.gone = False
-        policy = spec_of(pod).get("restartPolicy") or "Always"
-        self.init: list[ContainerRunner] = []
-        self.main: list[ContainerRunner] = []
-        for spec in spec_of(pod).get("initContainers") or []:
-            rule = (lambda _code: True) if is_sidecar(spec) else restart_rule(policy, init=True)
-            self.init.append(ContainerRunner(self, spec, restart=rule))
-        for spec in spec_of(pod).get("containers") or []:
-            self.main.append(ContainerRunner(self, spec, restart=restart_rule(policy, init=False)))
+        self.init = [ContainerRunner(self, spec, restart=rule) for spec, rule in init_rules(pod)]
+        self.main = [ContainerRunner(self, spec, restart=rule) for spec, rule in main_rules(pod)]
         self._report = StatusReport(self, context)
         self._seed()
         self.done = asyncio.get_running_loop().create_task(self._run(), name=f"pod {key_of(pod)}")
@@ -98,8 +68,7 @@ class PodWorker:
     def poke(self) -> None:
         """Something a volume or an environment refers to may have changed."""
         self._poked.set()
-        if needs_refresh(self.pod) and self._folders:
-            self._refresh_volumes()
+        self._ground.refresh()
 
     def shut_down(self, grace: float) -> None:
         """The agent ends: stop the containers, keep the pod object for the next life."""
@@ -144,24 +113,7 @@ class PodWorker:
         (self._context.logs.add if opened else self._context.logs.discard)(log_file)
 
     def plan(self, container: Obj) -> LaunchPlan:
-        """Launch plan of a container as things are now. Raises what plan_launch raises, and ImageError."""
-        context, namespace = self._context, namespace_of(self.pod)
-        image = context.images.find(str(container.get("image", "")))
-        services = service_environment(context.services.all(), namespace=namespace, links=links_enabled(self.pod))
-        around = Surroundings(
-            inherited=inherited_environment(),
-            services=services,
-            marker=context.marker,
-            address=self.address,
-            kubeconfig=self._kubeconfig,
-            root=self._root,
-        )
-        sources = Sources(
-            config_map=context.config_map_lookup(namespace),
-            secret=context.secret_lookup(namespace),
-            capacity=context.capacity,
-        )
-        return plan_launch(self._view(), container, image=image, volumes=self._folders, sources=sources, around=around)
+        return self._ground.plan(container)
 
     # The life of the pod
 
@@ -198,7 +150,7 @@ class PodWorker:
         upkeep: list[asyncio.Task[None]] = []
         try:
             await self._prepare()
-            upkeep.append(asyncio.create_task(self._keep_token_fresh()))
+            upkeep.append(asyncio.create_task(self._ground.keep_tokens_fresh()))
             sidecars = await self._run_init()
             if not self.stopping and not self._init_failed():
                 await asyncio.gather(*(runner.run() for runner in self.main))
@@ -215,60 +167,13 @@ class PodWorker:
         """Account and volumes; waits until they can be had."""
         while not self.stopping:
             try:
-                if not self._token and await wants_token(self._context.client, self.pod):
-                    await self._renew_token()
-                self._mount()
+                await self._ground.prepare()
                 return
             except MountError as error:
                 self.event("Warning", "FailedMount", f"MountVolume.SetUp failed: {error}")
             except (ApiError, OSError) as error:
                 self.event("Warning", "FailedMount", f"service account token: {error}")
             await self.pause(1.0)
-
-    def _mount(self) -> None:
-        sources = self._volume_sources()
-        folders: dict[str, Path] = {}
-        for volume in spec_of(self.pod).get("volumes") or []:
-            folders[volume["name"]] = volume_folder(self._view(), volume, self._root, sources)
-        self._folders = folders
-
-    def _refresh_volumes(self) -> None:
-        """Follow changes of ConfigMaps and Secrets; a missing one keeps the last content."""
-        with contextlib.suppress(MountError, OSError):
-            self._mount()
-
-    def _volume_sources(self) -> VolumeSources:
-        context, namespace = self._context, namespace_of(self.pod)
-        return VolumeSources(
-            config_map=context.config_map_lookup(namespace),
-            secret=context.secret_lookup(namespace),
-            claim_folder=partial(context.claim_folder, namespace),
-            token=lambda _source: self._token.encode(),
-            capacity=context.capacity,
-        )
-
-    async def _renew_token(self) -> None:
-        client = self._context.client
-        self._token = await request_token(client, self.pod)
-        self._kubeconfig = write_kubeconfig(
-            self._root / "account",
-            server=client.server,
-            ca=client.ca,
-            token=self._token,
-            namespace=namespace_of(self.pod),
-        )
-
-    async def _keep_token_fresh(self) -> None:
-        pause = TOKEN_SECONDS / 2
-        while self._token:
-            await asyncio.sleep(pause)
-            try:
-                await self._renew_token()
-                self._refresh_volumes()
-                pause = TOKEN_SECONDS / 2
-            except (ApiError, OSError) as error:
-                log.warning("token of %s/%s was not renewed: %s", *key_of(self.pod), error)
-                pause = 60.0
 
     async def _run_init(self) -> list[asyncio.Task[None]]:
         """Init containers one after another; sidecars stay and are returned."""
@@ -303,10 +208,7 @@ class PodWorker:
         )
 
     async def _stop_sidecars(self, tasks: list[asyncio.Task[None]]) -> None:
-        runners = [runner for runner in self.init if is_sidecar(runner.spec)]
-        for runner in runners:
-            runner.retire()
-        await asyncio.gather(*(runner.stop(self.grace()) for runner in runners))
+        await stop_sidecars(self.init, self.grace())
         await asyncio.gather(*tasks)
 
     async def _deadline(self) -> None:
@@ -348,8 +250,11 @@ class PodWorker:
             self._sidecar_stop = asyncio.create_task(self._stop_init_after_main(grace))
 
     async def _stop_init_after_main(self, grace: float) -> None:
+        """The sidecars have what is left of the grace."""
+        end = time.monotonic() + grace
         await asyncio.gather(*(runner.process.exited for runner in self.main if runner.process is not None))
-        await asyncio.gather(*(runner.stop(grace) for runner in self.init))
+        await stop_sidecars(self.init, max(0.0, end - time.monotonic()))
+        await asyncio.gather(*(runner.stop(0.0) for runner in self.init))
 
     async def _end(self, writer: "asyncio.Task[None]") -> None:
         """Last status, removal of the object, folders and address."""
@@ -360,7 +265,7 @@ class PodWorker:
             await self._finish_object()
         self._context.addresses.release(self.uid)
         if not self.gone or self._context.pods.get(key_of(self.pod)) is None:
-            await asyncio.to_thread(shutil.rmtree, self._root, True)
+            await asyncio.to_thread(shutil.rmtree, self._ground.root, True)
             # Followers of the log still have its end to read.
             await asyncio.sleep(_LOG_REST)
             await asyncio.to_thread(shutil.rmtree, self._context.log_folder(self.pod), True)
@@ -376,13 +281,6 @@ class PodWorker:
             except ApiError as error:
                 log.warning("pod %s/%s could not be removed: %s", *key_of(self.pod), error)
                 await asyncio.sleep(0.5)
-
-    # Status
-
-    def _view(self) -> Obj:
-        """The pod as its containers see it: with addresses that the API does not know yet."""
-        status = {**status_of(self.pod), "podIP": self.address, "hostIP": self._context.node_ip}
-        return {**self.pod, "status": status}
 
 
 def _log_failure(task: "asyncio.Future[None]") -> None:

@@ -46,7 +46,7 @@ class StatusReport:
         init = [runner.status() for runner in self._worker.init]
         main = [runner.status() for runner in self._worker.main]
         phase = self._worker.final.get("phase") or pod_phase(self._worker.pod, init=init, main=main)
-        if self._worker.stopping and phase == "Running" and all(runner.process is None for runner in self._worker.main):
+        if self._worker.stopping and phase in ("Pending", "Running") and self._all_ended():
             phase = self._phase_after_stop(main)
         previous = status_of(self._worker.pod).get("conditions") or []
         return {
@@ -63,6 +63,9 @@ class StatusReport:
             "containerStatuses": main,
             **({"initContainerStatuses": init} if init else {}),
         }
+
+    def _all_ended(self) -> bool:
+        return all(runner.process is None for runner in [*self._worker.main, *self._worker.init])
 
     def _phase_after_stop(self, main: list[Obj]) -> str:
         codes = [(entry["state"].get("terminated") or {}).get("exitCode", 137) for entry in main]

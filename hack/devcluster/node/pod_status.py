@@ -52,7 +52,9 @@ def pod_conditions(
     initialized = all(
         (_state(entry, "terminated") or {}).get("exitCode") == 0 or entry.get("started") for entry in init
     )
-    unready = [entry["name"] for entry in main if not entry.get("ready")]
+    sidecars = {entry["name"] for entry in spec_of(pod).get("initContainers") or [] if is_sidecar(entry)}
+    counted = [*(entry for entry in init if entry["name"] in sidecars), *main]
+    unready = [entry["name"] for entry in counted if not entry.get("ready")]
     done = phase in ("Succeeded", "Failed")
     waiting_init = [entry["name"] for entry in init if not entry.get("ready")]
     conditions = list(previous)

@@ -86,6 +86,11 @@ class BackOff:
     reset_after: float = 600.0
     _next: float = field(default=0.0, init=False)
 
+    @property
+    def pending(self) -> float:
+        """Seconds that the next delay will be."""
+        return self._next
+
     def delay_after(self, *, ran: float) -> float:
         """Seconds to wait before the next start of a container that ran for `ran` seconds."""
         if ran >= self.reset_after:

@@ -1,4 +1,4 @@
-"""Carrying out one probe or lifecycle handler: exec, httpGet, tcpSocket.
+"""Carrying out one probe or lifecycle handler: exec, httpGet, tcpSocket, grpc.
 
 Trap avoided: a client library per probe would cost more than the probe; an HTTP check is one write and one status line.
 """
@@ -54,11 +54,35 @@ async def check(handler: Obj, *, container: Obj, address: str, timeout: float, e
             _, writer = await asyncio.wait_for(asyncio.open_connection(target.get("host") or address, port), timeout)
             writer.close()
             return Outcome(True)
+        if "grpc" in handler:
+            return await grpc_health(
+                f"{address}:{handler['grpc']['port']}", handler["grpc"].get("service") or "", timeout
+            )
     except TimeoutError:
         return Outcome(False, f"no answer within {timeout:g}s")
     except (OSError, ValueError) as error:
         return Outcome(False, str(error))
     raise UnsupportedHandler(f"handler {sorted(set(handler) & {'grpc', 'sleep'}) or sorted(handler)} is not supported")
+
+
+async def grpc_health(target: str, service: str, timeout: float) -> Outcome:
+    """grpc.health.v1.Health/Check without TLS. Raises UnsupportedHandler where grpcio is not installed."""
+    try:
+        # Not at the top: it costs tens of MiB, which only a pod with such a probe shall cost.
+        import grpc  # type: ignore[import-untyped,unused-ignore]
+    except ImportError as error:
+        raise UnsupportedHandler("a gRPC probe needs the package grpcio, which is not installed") from error
+    name = service.encode()
+    request = b"\x0a" + bytes([len(name)]) + name if name else b""
+    async with grpc.aio.insecure_channel(target) as channel:
+        check_method = channel.unary_unary("/grpc.health.v1.Health/Check")
+        try:
+            answer: bytes = await check_method(request, timeout=timeout)
+        except grpc.aio.AioRpcError as error:
+            return Outcome(False, f"service unhealthy (responded with {error.code().name}: {error.details()})")
+    # HealthCheckResponse: field 1, a varint; 1 is SERVING, absent is UNKNOWN.
+    status = answer[1] if len(answer) > 1 and answer[0] == 0x08 else 0
+    return Outcome(status == 1, f"service unhealthy (responded with {status})")
 
 
 async def _http(target: Obj, container: Obj, address: str) -> Outcome:

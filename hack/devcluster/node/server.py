@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from aiohttp import web
 
 from hack.devcluster.node.agent import Agent
-from hack.devcluster.node.exec import PROTOCOLS, ExecSession
 from hack.devcluster.node.logs import LogQuery, read_log
 from hack.devcluster.node.pod import PodWorker
 from hack.devcluster.node.stats import Sample
+from hack.devcluster.node.streams import add_routes
 from hack.devcluster.objects import format_time, name_of, namespace_of, parse_time, uid_of
 
 AGENT: web.AppKey[Agent] = web.AppKey("agent", Agent)
@@ -25,7 +25,7 @@ def build_app(agent: Agent) -> web.Application:
     app[AGENT] = agent
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", _logs)
-    app.router.add_get("/exec/{namespace}/{pod}/{container}", _exec)
+    add_routes(app, lambda request: request.app[AGENT])
     app.router.add_get("/metrics", _metrics)
     app.router.add_get("/stats/summary", _summary)
     return app
@@ -86,22 +86,6 @@ async def _logs(request: web.Request) -> web.StreamResponse:
     return response
 
 
-async def _exec(request: web.Request) -> web.StreamResponse:
-    worker = request.app[AGENT].worker_of(request.match_info["namespace"], request.match_info["pod"])
-    runner = worker.runner(request.match_info["container"]) if worker else None
-    if worker is None or runner is None or runner.process is None:
-        return web.Response(status=404, text="container is not running")
-    command = request.query.getall("command", [])
-    if not command:
-        return web.Response(status=400, text="command: at least one word is needed")
-    socket = web.WebSocketResponse(protocols=PROTOCOLS, max_msg_size=0)
-    await socket.prepare(request)
-    tty = request.query.get("tty") in ("true", "1")
-    await ExecSession(socket, worker.plan(runner.spec), command, tty=tty).run()
-    await socket.close()
-    return socket
-
-
 def _samples(agent: Agent) -> Iterator[tuple[PodWorker, str, Sample]]:
     for worker in agent.workers.values():
         for runner in [*worker.main, *worker.init]:
@@ -124,23 +108,22 @@ async def _metrics(request: web.Request) -> web.Response:
     return web.Response(text="\n".join(lines) + "\n")
 
 
+def _container_stats(sample: Sample) -> dict[str, dict[str, object]]:
+    """A rate needs two samples; before the second there is none."""
+    stamp = format_time(sample.taken, micro=True)
+    cpu: dict[str, object] = {"time": stamp, "usageCoreNanoSeconds": int(sample.usage.cpu_seconds * 1e9)}
+    if sample.window:
+        cpu |= {"usageNanoCores": int(sample.cores * 1e9), "windowSeconds": round(sample.window, 3)}
+    return {"cpu": cpu, "memory": {"time": stamp, "workingSetBytes": sample.usage.memory_bytes}}
+
+
 async def _summary(request: web.Request) -> web.Response:
-    agent, now = request.app[AGENT], format_time(time.time())
+    agent = request.app[AGENT]
     pods: dict[str, dict[str, object]] = {}
     containers: dict[str, list[dict[str, object]]] = {}
     for worker, name, sample in _samples(agent):
         reference = {"name": name_of(worker.pod), "namespace": namespace_of(worker.pod), "uid": uid_of(worker.pod)}
         pods.setdefault(worker.uid, {"podRef": reference})
-        containers.setdefault(worker.uid, []).append(
-            {
-                "name": name,
-                "cpu": {
-                    "time": now,
-                    "usageNanoCores": int(sample.cores * 1e9),
-                    "usageCoreNanoSeconds": int(sample.usage.cpu_seconds * 1e9),
-                },
-                "memory": {"time": now, "workingSetBytes": sample.usage.memory_bytes},
-            }
-        )
+        containers.setdefault(worker.uid, []).append({"name": name, **_container_stats(sample)})
     body = {"node": {"nodeName": "haat"}, "pods": [{**pod, "containers": containers[uid]} for uid, pod in pods.items()]}
     return web.json_response(body)

@@ -6,6 +6,7 @@ shared pages once per process; anonymous memory is summed instead, which is what
 
 import asyncio
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +26,13 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Usage of one container and the CPU cores it took over the last interval."""
+    """Usage of one container and the CPU cores it took over the window, in seconds; 0 when there is none yet."""
 
     usage: Usage
     cores: float
+    window: float = 0.0
+    taken: float = 0.0
+    """Epoch seconds."""
 
 
 def parse_stat(text: str) -> tuple[int, float]:
@@ -75,13 +79,16 @@ class Sampler:
 
     async def sample(self, sessions: Iterable[int]) -> dict[int, Sample]:
         """Take a sample off the loop."""
-        now = asyncio.get_running_loop().time()
+        now, taken = asyncio.get_running_loop().time(), time.time()
         current = await asyncio.to_thread(usage_by_session, tuple(sessions))
         elapsed = now - self._when
         fresh: dict[int, Sample] = {}
         for session, usage in current.items():
             before = self._last.get(session)
-            spent = usage.cpu_seconds - before.cpu_seconds if before is not None else usage.cpu_seconds
-            fresh[session] = Sample(usage, max(0.0, spent / elapsed) if self._when and elapsed > 0 else 0.0)
+            if before is None or elapsed <= 0:
+                fresh[session] = Sample(usage, 0.0, taken=taken)
+                continue
+            cores = max(0.0, usage.cpu_seconds - before.cpu_seconds) / elapsed
+            fresh[session] = Sample(usage, cores, window=elapsed, taken=taken)
         self._last, self._when, self.samples = current, now, fresh
         return fresh

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from hack.devcluster.node.account import TokenKind
 from hack.devcluster.node.environment import (
     ConfigError,
     Lookup,
@@ -28,6 +29,15 @@ Payload = dict[str, tuple[bytes, int]]
 """Relative path -> (content, mode)."""
 
 
+_HOST_TYPES: Mapping[str, Callable[[Path], bool]] = {
+    "Directory": Path.is_dir,
+    "File": Path.is_file,
+    "Socket": Path.is_socket,
+    "CharDevice": Path.is_char_device,
+    "BlockDevice": Path.is_block_device,
+}
+
+
 class MountError(Exception):
     """A volume cannot be set up yet; the pod waits in ContainerCreating."""
 
@@ -39,7 +49,7 @@ class VolumeSources:
     config_map: Lookup
     secret: Lookup
     claim_folder: Callable[[str], Path | None]
-    token: Callable[[Obj], bytes]
+    token: Callable[[TokenKind], bytes]
     capacity: Mapping[str, str]
 
 
@@ -77,8 +87,23 @@ def _projected(pod: Obj, source: Obj, sources: VolumeSources, mode: int) -> Payl
         return _downward(pod, source["downwardAPI"], sources, mode)
     if "serviceAccountToken" in source:
         entry = source["serviceAccountToken"]
-        return {entry.get("path", "token"): (sources.token(entry), 0o600)}
+        return {_safe(entry.get("path", "token")): (sources.token(token_kind(entry)), 0o600)}
     raise MountError(f"projected source {sorted(source)} is not supported")
+
+
+def token_kind(source: Obj) -> TokenKind:
+    """Audience and life of a projected token."""
+    return str(source.get("audience") or ""), int(source.get("expirationSeconds") or 3600)
+
+
+def token_sources(pod: Obj) -> list[TokenKind]:
+    """The tokens that a pod's projected volumes ask for."""
+    return [
+        token_kind(source["serviceAccountToken"])
+        for volume in spec_of(pod).get("volumes") or []
+        for source in (volume.get("projected") or {}).get("sources") or []
+        if "serviceAccountToken" in source
+    ]
 
 
 def _keyed(source: Obj, name: str, kind: str, lookup: Lookup, mode: int) -> Payload:
@@ -188,8 +213,8 @@ def _host_path(source: Obj) -> Path:
         path.mkdir(parents=True, exist_ok=True)
     elif kind == "FileOrCreate":
         path.touch()
-    elif (kind == "Directory" and not path.is_dir()) or (kind == "File" and not path.is_file()):
-        raise MountError(f"hostPath {path} is not a {kind}")
+    elif kind and not _HOST_TYPES[kind](path):
+        raise MountError(f"hostPath type check failed: {path} is not a {kind}")
     return path
 
 

@@ -22,6 +22,7 @@ class Watched(Protocol):
     name: str
     spec: Obj
 
+    def begun(self) -> None: ...
     def passed(self, kind: ProbeKind) -> None: ...
     def unready(self) -> None: ...
     def restart_now(self, reason: str, grace: float) -> None: ...
@@ -45,6 +46,7 @@ class Watch:
                 self._host.event("Warning", "FailedPostStartHook", f"PostStartHook failed: {outcome.detail}")
                 self._runner.restart_now("Error", self._host.grace())
                 return
+            self._runner.begun()
         if self._runner.spec.get("startupProbe") and not await self._probe(ProbeKind.STARTUP, "startupProbe"):
             return
         async with asyncio.TaskGroup() as group:
@@ -65,7 +67,7 @@ class Watch:
         while True:
             outcome = await self._check(probe, state)
             if outcome is None:
-                return True
+                return False
             if not outcome.success:
                 self._host.event("Warning", "Unhealthy", f"{kind.value} probe failed: {outcome.detail}")
             changed = state.record(outcome.success)
@@ -88,7 +90,7 @@ class Watch:
         for pause in _EAGER:
             outcome = await self._check(probe, state)
             if outcome is None:
-                return True
+                return False
             if outcome.success:
                 state.record(True)
                 return True
@@ -99,7 +101,7 @@ class Watch:
         return False
 
     async def _check(self, probe: Obj, state: ProbeState) -> Outcome | None:
-        """None when the handler is not supported: it then counts as passed, with an event that says so."""
+        """None when the handler is not supported: the container is then never ready, with an event that says why."""
         try:
             return await check(
                 probe,
@@ -110,7 +112,6 @@ class Watch:
             )
         except UnsupportedHandler as error:
             self._host.event("Warning", "ProbeNotImplemented", f"{state.kind.value} probe: 501 {error}")
-            self._runner.passed(state.kind)
             return None
 
     def _kill_for(self, kind: ProbeKind, state: ProbeState) -> None:

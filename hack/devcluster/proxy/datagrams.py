@@ -22,7 +22,7 @@ class _Upstream(asyncio.DatagramProtocol):
 class DatagramBalancer(asyncio.DatagramProtocol):
     """Listens for one Service port."""
 
-    def __init__(self, pick: Callable[[], Address | None]) -> None:
+    def __init__(self, pick: Callable[[str], Address | None]) -> None:
         self._pick = pick
         self._transport: asyncio.DatagramTransport | None = None
         self._flows: dict[tuple[Any, ...], asyncio.DatagramTransport] = {}
@@ -42,7 +42,7 @@ class DatagramBalancer(asyncio.DatagramProtocol):
 
     async def _open(self, client: tuple[Any, ...], first: bytes) -> None:
         try:
-            target = self._pick()
+            target = self._pick(str(client[0]))
             if target is None:
                 return
             transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(

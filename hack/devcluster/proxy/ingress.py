@@ -16,6 +16,7 @@ from hack.devcluster.objects import Obj, key_of, status_of, uid_of
 from hack.devcluster.proxy.acceptor import Acceptor
 from hack.devcluster.proxy.connection import ClientSide
 from hack.devcluster.proxy.endpoints import Address, Directory, ServicePort
+from hack.devcluster.proxy.relay import Relay
 from hack.devcluster.proxy.routes import RouteTable, build_routes, is_ours
 from hack.devcluster.proxy.upstream import PodSide
 from hack.devcluster.resources import INGRESSES
@@ -43,7 +44,7 @@ class IngressProxy:
         self._server: Acceptor | None = None
         self._idle: dict[Address, deque[tuple[PodSide, float]]] = {}
         self._unpublished: asyncio.Queue[Obj] = asyncio.Queue()
-        self.clients: set[ClientSide] = set()
+        self.clients: set[Relay] = set()
         ingresses.on_change(self._on_ingress)
         services.on_change(self._on_service)
 

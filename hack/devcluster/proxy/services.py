@@ -15,8 +15,9 @@ from hack.devcluster.events import EventRecorder
 from hack.devcluster.informer import Informer
 from hack.devcluster.objects import Key, Obj, key_of, name_of, namespace_of, spec_of, status_of, uid_of
 from hack.devcluster.proxy.acceptor import Acceptor
+from hack.devcluster.proxy.affinity import Affinity, affinity_seconds
 from hack.devcluster.proxy.datagrams import DatagramBalancer
-from hack.devcluster.proxy.endpoints import Directory, ServicePort
+from hack.devcluster.proxy.endpoints import Address, Directory, ServicePort
 from hack.devcluster.proxy.splice import Pipe
 from hack.devcluster.resources import SERVICES
 from hack.devcluster.workqueue import WorkQueue
@@ -51,6 +52,8 @@ def wanted_listeners(service: Obj, *, node_bind: str) -> set[Listener]:
         found.add(Listener(address, int(port["port"]), protocol, target))
         if kind in ("NodePort", "LoadBalancer") and port.get("nodePort"):
             found.add(Listener(node_bind, int(port["nodePort"]), protocol, target))
+        if kind == "LoadBalancer":
+            found.add(Listener(node_bind, int(port["port"]), protocol, target))
     return found
 
 
@@ -63,7 +66,7 @@ class ServiceProxy:
         self._client = client
         self._events = events
         self._services = services
-        self._directory = directory
+        self._affinity = Affinity(directory)
         self._node_bind = node_bind
         self._queue: WorkQueue[Key] = WorkQueue()
         self._open: dict[Key, dict[Listener, Callable[[], None]]] = {}
@@ -119,7 +122,7 @@ class ServiceProxy:
         loop = asyncio.get_running_loop()
         if listener.protocol == "UDP":
             transport, _ = await loop.create_datagram_endpoint(
-                lambda: DatagramBalancer(lambda: self._directory.pick(listener.target)),
+                lambda: DatagramBalancer(lambda client: self._pick(listener.target, client)),
                 local_addr=(listener.address, listener.number),
             )
             return transport.close
@@ -127,6 +130,10 @@ class ServiceProxy:
             lambda: _Front(lambda front: self._accept(front, listener.target)), listener.address, listener.number
         )
         return acceptor.close
+
+    def _pick(self, target: ServicePort, client: str, *, anew: bool = False) -> Address | None:
+        seconds = affinity_seconds(self._services.get((target.namespace, target.service)))
+        return self._affinity.pick(target, client, seconds, anew=anew)
 
     def _accept(self, front: "_Front", target: ServicePort) -> None:
         task = asyncio.get_running_loop().create_task(self._join(front, target))
@@ -136,8 +143,8 @@ class ServiceProxy:
     async def _join(self, front: "_Front", target: ServicePort) -> None:
         """Connect to a ready pod; another one when the first refuses."""
         loop = asyncio.get_running_loop()
-        for _ in range(_TRIES):
-            address = self._directory.pick(target)
+        for attempt in range(_TRIES):
+            address = self._pick(target, front.client, anew=attempt > 0)
             if address is None:
                 break
             try:
@@ -154,13 +161,15 @@ class ServiceProxy:
             front.transport.abort()
 
     async def _publish(self, service: Obj) -> None:
-        """A LoadBalancer's address is this machine."""
-        if spec_of(service).get("type") != "LoadBalancer":
+        """A LoadBalancer's address is this machine; one that is none any more loses it."""
+        kind = spec_of(service).get("type")
+        if kind == "ExternalName":
+            text = "501 Not Implemented: an ExternalName is an alias in the cluster's DNS, and this cluster has no DNS"
+            self._events.warning(service, SERVICES, "NotImplemented", text)
+        wanted = [{"ip": self._node_bind}] if kind == "LoadBalancer" else None
+        if (status_of(service).get("loadBalancer") or {}).get("ingress") == wanted:
             return
-        wanted = {"ingress": [{"ip": self._node_bind}]}
-        if (status_of(service).get("loadBalancer") or {}) == wanted:
-            return
-        body: Obj = {"metadata": {"uid": uid_of(service)}, "status": {"loadBalancer": wanted}}
+        body: Obj = {"metadata": {"uid": uid_of(service)}, "status": {"loadBalancer": {"ingress": wanted}}}
         with contextlib.suppress(ApiError):
             await self._client.patch(SERVICES, key_of(service), body, subresource="status")
 
@@ -176,8 +185,12 @@ class _Front(Pipe):
 
     def __init__(self, accepted: Callable[["_Front"], None]) -> None:
         super().__init__()
+        self.client = ""
+        """The client's address."""
         self._accepted = accepted
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        self.client = str(peer[0]) if peer else ""
         self._accepted(self)

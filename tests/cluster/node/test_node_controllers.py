@@ -163,6 +163,12 @@ async def test_stateful_set_keeps_names_and_claims(space: Space) -> None:
     assert {name_of(entry) for entry in await space.pods()} == {"db-0", "db-1"}
     old = await space.get(PODS, "db-0")
     assert old is not None
+
+    async def first() -> bool:
+        return (await space.logs("db-0")).strip() == "1"
+
+    # Without a probe a pod is ready as soon as its process is there; it has not written yet.
+    await eventually(first, "the first pod's data")
     await space.client.delete(PODS, (space.name, "db-0"))
     await space.until(PODS, "db-0", lambda one: one["metadata"]["uid"] != old["metadata"]["uid"], "a new pod")
     await space.until_ready("db-0")

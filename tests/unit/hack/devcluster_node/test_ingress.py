@@ -12,6 +12,7 @@ from aiohttp import web
 from hack.devcluster.proxy.connection import ClientSide
 from hack.devcluster.proxy.endpoints import Address, ServicePort
 from hack.devcluster.proxy.ingress import IngressProxy
+from hack.devcluster.proxy.relay import Relay
 from hack.devcluster.proxy.upstream import PodSide
 
 TARGET = ServicePort("n", "s", "http")
@@ -21,7 +22,7 @@ class Routes(IngressProxy):
     """The proxy with a fixed route instead of caches; the rest is the real thing."""
 
     def __init__(self) -> None:
-        self.clients: set[ClientSide] = set()
+        self.clients: set[Relay] = set()
         self.address: Address | None = None
         self._idle: dict[Address, Any] = {}
         self.connects = 0

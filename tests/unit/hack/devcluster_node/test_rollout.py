@@ -41,7 +41,6 @@ def current(size: int, available: int) -> dict[str, Any]:
         pytest.param({}, [current(1, 0), replica_set("a", 4, 4)], {"a": 3}, id="one may be unavailable"),
         pytest.param({}, [current(1, 1), replica_set("a", 4, 4)], {"a": 2}, id="ready one frees two"),
         pytest.param({}, [current(1, 0), replica_set("a", 4, 2)], {"a": 3}, id="unready old pods go first"),
-        pytest.param({"paused": True}, [current(1, 1), replica_set("a", 4, 4)], {}, id="paused"),
         pytest.param(
             {"strategy": {"type": "Recreate"}}, [current(0, 0), replica_set("a", 4, 4)], {"a": 0}, id="recreate"
         ),

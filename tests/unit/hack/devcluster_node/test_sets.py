@@ -1,10 +1,10 @@
-"""ReplicaSet, StatefulSet and Job plans."""
+"""ReplicaSet and StatefulSet plans."""
 
 from typing import Any
 
 import pytest
 
-from hack.devcluster.controllers import job, replicaset, statefulset
+from hack.devcluster.controllers import replicaset, statefulset
 
 
 def pod(
@@ -89,33 +89,3 @@ def test_stateful_pod_has_its_claims() -> None:
     built = statefulset.build_pod(owner, 0, "r1")
     assert built["metadata"]["name"] == "s-0"
     assert built["spec"]["volumes"] == [{"name": "data", "persistentVolumeClaim": {"claimName": "data-s-0"}}]
-
-
-def work(**spec: Any) -> dict[str, Any]:
-    return {"metadata": {"name": "j"}, "spec": {"completions": 3, "parallelism": 2, **spec}, "status": {}}
-
-
-@pytest.mark.parametrize(
-    ("spec", "phases", "create", "outcome"),
-    [
-        ({}, [], 2, ""),
-        ({}, ["Running"], 1, ""),
-        ({}, ["Succeeded", "Succeeded"], 1, ""),
-        ({}, ["Succeeded"] * 3, 0, "Complete"),
-        ({"backoffLimit": 0}, ["Failed"], 0, "Failed"),
-        ({"suspend": True}, [], 0, ""),
-        ({"completions": None}, ["Succeeded"], 0, "Complete"),
-        ({"completions": None}, ["Succeeded", "Running"], 0, ""),
-    ],
-)
-def test_job_steps(spec: dict[str, Any], phases: list[str], create: int, outcome: str) -> None:
-    pods = [pod(f"p{index}", phase=phase, since=index) for index, phase in enumerate(phases)]
-    step = job.plan(work(**spec), pods, now=4e9)
-    assert (step.create, step.outcome) == (create, outcome)
-
-
-def test_job_waits_after_a_failure() -> None:
-    failed = pod("p", phase="Failed")
-    begun = job.parse_time("2026-01-01T00:00:00Z") or 0.0
-    step = job.plan(work(), [failed], now=begun + 4)
-    assert (step.create, step.again) == (0, 6.0)
