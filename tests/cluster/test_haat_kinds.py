@@ -9,6 +9,7 @@ import pytest
 import yaml
 from kubernetes.aio import client, config
 from kubernetes.aio.client.exceptions import ApiException
+from kubernetes.aio.dynamic import DynamicClient
 
 from tests.cluster.conftest import Api, until
 
@@ -17,23 +18,35 @@ API = "haat.dev/v1alpha1"
 Obj = dict[str, Any]
 
 
-@pytest.fixture
-async def kinds(api: Api, kubeconfig: Path) -> Api:
-    """A namespace on a cluster that serves the three kinds."""
-    for path in sorted(CRDS.glob("*.yaml")):
-        await api.apply(yaml.safe_load(path.read_text()), force=True)
+@pytest.fixture(scope="module")
+def served(kubeconfig: Path) -> None:
+    """The three kinds, on a cluster that may be anybody's."""
+    asyncio.run(_install(kubeconfig))
+
+
+async def _install(kubeconfig: Path) -> None:
     async with await config.new_client_from_config(str(kubeconfig)) as connection:
-        custom = client.CustomObjectsApi(connection)
+        dynamic, custom = await DynamicClient(connection), client.CustomObjectsApi(connection)
+        crd = await dynamic.resources.get(api_version="apiextensions.k8s.io/v1", kind="CustomResourceDefinition")
+        for path in sorted(CRDS.glob("*.yaml")):
+            body = yaml.safe_load(path.read_text())
+            await crd.server_side_apply(body=body, field_manager="suite", force_conflicts=True)
         for plural in ("channels", "livestreams", "flashsales"):
 
-            async def served(plural: str = plural) -> bool:
+            async def listed(plural: str = plural) -> bool:
                 try:
-                    await custom.list_namespaced_custom_object("haat.dev", "v1alpha1", api.namespace, plural)
+                    await custom.list_cluster_custom_object("haat.dev", "v1alpha1", plural)
                 except ApiException:
                     return False
                 return True
 
-            await until(served)
+            await until(listed)
+
+
+@pytest.fixture
+async def kinds(served: None, api: Api) -> Api:
+    """A namespace on a cluster that serves the three kinds."""
+    await api.dynamic.resources.invalidate_cache()
     await api.dynamic.resources.discover()
     return api
 
