@@ -31,7 +31,7 @@ web: setup ## Build the web application
 test: setup-dev ## Run all tests; installs Chromium and kubectl where it may
 	@$(PY) -m hack.cli web-build
 	@$(PY) -m hack.cli test-tools
-	$(PY) -m pytest
+	@if [ "$(CLUSTER)" = devcluster ]; then exec $(PY) -m pytest; else exec hack/kind/test; fi
 
 check: setup-dev ## ruff, mypy --strict, import-linter, generated files, web types
 	$(VENV)/bin/ruff check .
@@ -39,6 +39,9 @@ check: setup-dev ## ruff, mypy --strict, import-linter, generated files, web typ
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
 	hack/generate-crds --check
+	@$(PY) -m hack.chart --check
+	@$(PY) -m hack.dashboards --check
+	@$(PY) -m hack.images.locks --check
 	@$(PY) -m hack.cli web-check
 
 fmt: ## Format the code
@@ -58,6 +61,9 @@ lock: setup-dev ## Write the lock files from pyproject.toml
 	$(VENV)/bin/uv pip compile pyproject.toml --python-version 3.11 --extra models $(LOCK) -o hack/requirements/runtime.lock
 	$(VENV)/bin/uv pip compile pyproject.toml --python-version 3.11 --extra models --extra dev \
 	  -c hack/requirements/runtime.lock $(LOCK) -o hack/requirements/dev.lock
+
+images: ## Build the container images (needs Docker)
+	hack/images/build
 
 audit: setup-dev ## Look for known vulnerabilities in the pinned packages
 	$(VENV)/bin/pip-audit --require-hashes --disable-pip -r hack/requirements/runtime.lock

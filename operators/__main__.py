@@ -3,9 +3,11 @@
 import asyncio
 import logging
 import signal
+import sys
 
 import kopf
 import uvloop
+from prometheus_client import REGISTRY
 
 from operators.pool.allocator import Allocator
 from operators.runtime import http
@@ -13,17 +15,22 @@ from operators.runtime.cache import Cache
 from operators.runtime.capabilities import Discovery
 from operators.runtime.client import KubeClient
 from operators.runtime.context import Context
-from operators.runtime.leader import lead
+from operators.runtime.leader import LeadershipLost, lead
 from operators.runtime.platform import PlatformFile
 from operators.runtime.publisher import Publisher
 from operators.runtime.reconciler import Reconciler
 from operators.runtime.settings import OperatorSettings
 from operators.runtime.signals import Signals
+from operators.runtime.standing import Standing
 from operators.runtime.watch import build_registry, build_settings
 from workloads.common import logs
 from workloads.common.redis import connect
 
 logger = logging.getLogger(__name__)
+
+
+class WatchesEnded(Exception):
+    """Without watches the operators are blind: the process ends and is started again."""
 
 
 async def main(settings: OperatorSettings) -> None:
@@ -69,6 +76,7 @@ async def operate(settings: OperatorSettings, client: KubeClient, stop: asyncio.
         sweep_seconds=settings.sweep_seconds,
         resync_seconds=settings.resync_seconds,
     )
+    REGISTRY.register(Standing(cache))
     registry = build_registry(cache, reconciler.wake)
     working = asyncio.create_task(reconciler.run())
     watching = asyncio.create_task(
@@ -86,6 +94,8 @@ async def operate(settings: OperatorSettings, client: KubeClient, stop: asyncio.
         for task in (working, watching):
             if task.done() and not task.cancelled() and (error := task.exception()):
                 raise error
+        if not stop.is_set():
+            raise WatchesEnded("kopf has ended although nobody asked it to")
     finally:
         stop.set()
         working.cancel()
@@ -97,5 +107,10 @@ if __name__ == "__main__":
     configured = OperatorSettings()
     logs.configure(configured.log_level)
     logging.getLogger("kopf").setLevel(logging.WARNING)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main(configured))
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main(configured))
+    except* (LeadershipLost, WatchesEnded) as group:
+        for ended in group.exceptions:
+            logger.error("ending: %s", ended)
+        sys.exit(1)

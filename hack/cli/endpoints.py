@@ -31,6 +31,12 @@ async def build(client: ApiClient, ports: Ports) -> Endpoints:
     key = await cluster.secret_text(client, samples.NAMESPACE, f"{samples.STREAM}-stream-key", "stream-key")
     if key is None:
         raise UserError(f"the operators made no stream key for {stream}; look at `kubectl describe livestream`.")
+    return assemble(key, ports)
+
+
+def assemble(key: str, ports: Ports) -> Endpoints:
+    """The addresses of the sample's stream on this machine."""
+    stream = f"{samples.NAMESPACE}/{samples.STREAM}"
     base = f"http://127.0.0.1:{ports.http}"
     host = keys.token(STATE / "auth.json", name="Host", role="host", streams=[stream], hours=HOST_TOKEN_HOURS)
     return Endpoints(

@@ -1,41 +1,69 @@
-"""`haat get`: the API server's own Table, printed."""
+"""`haat get`: the API server's own Tables, printed; no column is invented here."""
 
-import json
-from pathlib import Path
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
-import aiohttp
-
-from hack.cli import cluster
-from hack.devcluster.client import ApiClient, error_from
-
-_TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+from hack.cli.errors import UserError
+from hack.cli.kinds import Kind, find, items
+from hack.cli.kube import TABLE, Kube, Obj, Refused
+from hack.cli.output import columns, document, without_noise
 
 
-async def table(kubeconfig: Path, kind: str, namespace: str | None, *, as_json: bool) -> str:
-    """The list as text columns, or as JSON."""
-    path = cluster.collection_url(cluster.KINDS[kind], namespace)
-    async with ApiClient.from_kubeconfig(kubeconfig) as client:
-        if as_json:
-            return json.dumps(await client.request("GET", path), indent=1)
-        timeout = aiohttp.ClientTimeout(total=10)
-        async with client.session.get(client.server + path, headers={"Accept": _TABLE}, timeout=timeout) as answer:
-            body = await answer.read()
-            if answer.status >= 400:
-                raise error_from(answer.status, body)
-    return render(json.loads(body))
+async def tables(kube: Kube, kinds: Sequence[Kind], namespace: str, *, wide: bool, colours: bool) -> str:
+    """The lists of some kinds as text."""
+    found = await asyncio.gather(*(_table(kube, kind, namespace) for kind in kinds))
+    texts = []
+    for kind, table in zip(kinds, found, strict=True):
+        if table.get("rows"):
+            title = f"{kind.plural.upper()}\n" if len(kinds) > 1 else ""
+            texts.append(title + render(table, wide=wide, colours=colours))
+    where = f"in namespace {namespace}" if namespace else "in any namespace"
+    return "\n\n".join(texts) or f"no {' or '.join(f'{kind.word}s' for kind in kinds)} {where}"
 
 
-def render(document: dict[str, Any]) -> str:
-    """Aligned columns of a Table, the namespace first."""
-    columns = [column for column in document["columnDefinitions"] if not column.get("priority")]
-    picked = [index for index, column in enumerate(document["columnDefinitions"]) if not column.get("priority")]
-    rows = [["NAMESPACE", *(column["name"].upper() for column in columns)]]
-    for row in document.get("rows") or ():
+async def objects(kube: Kube, kinds: Sequence[Kind], namespace: str, names: Sequence[str], *, output: str) -> str:
+    """The same as JSON, YAML or names."""
+    if names:
+        found = [await find(kube, kinds[0], name, namespace) for name in names]
+    else:
+        lists = await asyncio.gather(*(items(kube, kind, namespace) for kind in kinds))
+        found = [item for each in lists for item in each]
+    found = [without_noise(item) for item in found]
+    if len(names) == 1:
+        return document(found[0], output)
+    return document({"apiVersion": "v1", "kind": "List", "items": found}, output)
+
+
+async def rows_of(kube: Kube, kind: Kind, names: Sequence[str], namespace: str, *, wide: bool, colours: bool) -> str:
+    """One table of the named objects."""
+    found = [await find(kube, kind, name, namespace) for name in names]
+    each = await asyncio.gather(
+        *(kube.get(kind.path(o["metadata"]["namespace"], o["metadata"]["name"]), accept=TABLE) for o in found)
+    )
+    rows = [row for table in each for row in table["rows"]]
+    return render({**each[0], "rows": rows}, wide=wide, colours=colours)
+
+
+async def _table(kube: Kube, kind: Kind, namespace: str) -> Obj:
+    try:
+        return await kube.get(kind.path(namespace), accept=TABLE)
+    except Refused as error:
+        if error.status == 404:
+            raise UserError(
+                f"{kube.server} does not serve {kind.plural}.haat.dev; install charts/haat-crds."
+            ) from error
+        raise
+
+
+def render(table: dict[str, Any], *, wide: bool = False, colours: bool = False) -> str:
+    """Aligned columns of a Table, the namespace first; columns of a priority only when `wide`."""
+    picked = [index for index, column in enumerate(table["columnDefinitions"]) if wide or not column.get("priority")]
+    rows = [["NAMESPACE", *(table["columnDefinitions"][index]["name"].upper() for index in picked)]]
+    for row in table.get("rows") or ():
         namespace = row["object"]["metadata"].get("namespace", "")
         rows.append([namespace, *(_cell(row["cells"][index]) for index in picked)])
-    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
-    return "\n".join("   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return columns(rows, colours=colours)
 
 
 def _cell(value: Any) -> str:

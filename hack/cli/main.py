@@ -1,4 +1,7 @@
-"""The commands of `haat`. Exit codes: 0 done, 1 failed with a sentence, 2 wrong usage."""
+"""The commands of `haat`, which is `kubectl haat` too.
+
+Exit codes: 0 done, 1 failed with a sentence, 2 wrong usage, 3 not found, 4 not in time.
+"""
 
 import asyncio
 import json
@@ -12,11 +15,18 @@ from typing import Any
 
 import click
 
-from hack.cli import keys, tools, web
+from hack.cli import keys, samples, tools, web
+from hack.cli.commands import broadcast, checkup, look, operate
+from hack.cli.commands import sale as sales
 from hack.cli.console import Console
+from hack.cli.endpoints import assemble
 from hack.cli.errors import UserError
-from hack.cli.listing import table
+from hack.cli.kinds import STREAM, find
+from hack.cli.kube import Kube
+from hack.cli.options import Target, run_on
 from hack.cli.paths import ENDPOINTS, KUBECONFIG, ROOT, STATE, WEB
+from hack.cli.ports import Ports
+from hack.cli.up import write_endpoints
 from hack.devcluster.client import ApiError
 from workloads.common.tokens import Role
 
@@ -41,7 +51,22 @@ class Haat(click.Group):
 @click.group(cls=Haat, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option("0.1.0", prog_name="haat")
 def main() -> None:
-    """Haat: live commerce in Kubernetes."""
+    """Haat: live commerce in Kubernetes.
+
+    Works as `kubectl haat`, too. Channels, streams and sales are found by name in any namespace, unless two share it.
+
+    \b
+    Exit codes: 0 done, 1 failed (one sentence says why and what to do), 2 wrong usage, 3 not found, 4 not in time.
+    NO_COLOR=1 switches colours off; on a pipe there are none.
+
+    \b
+    haat up                                        a platform on this machine
+    haat get                                       what is there
+    haat go-live aarong --title "Launch night"     a stream, its key, its page
+    haat describe stream launch                    what it waits for
+    haat sale start launch-sale                    now
+    haat end launch                                done
+    """
 
 
 @main.command()
@@ -77,12 +102,6 @@ def down() -> None:
 
 
 @main.command()
-def doctor() -> None:
-    """Check this machine and say what is missing."""
-    sys.exit(subprocess.run([sys.executable, str(ROOT / "hack" / "bootstrap.py"), "doctor"], check=False).returncode)
-
-
-@main.command()
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
 def endpoints(output: str) -> None:
     """Print the addresses of the running platform."""
@@ -94,17 +113,6 @@ def endpoints(output: str) -> None:
         return
     for name, value in document.items():
         click.echo(f"{name:12} {value}")
-
-
-@main.command()
-@click.argument("kind", type=click.Choice(["channels", "livestreams", "flashsales"]))
-@click.option("-n", "--namespace", default=None, help="Only this namespace.")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
-def get(kind: str, namespace: str | None, output: str) -> None:
-    """List custom resources without kubectl."""
-    if not KUBECONFIG.exists():
-        raise UserError("nothing runs in this checkout; `make up` starts it.")
-    click.echo(_run(table(KUBECONFIG, kind, namespace, as_json=output == "json")))
 
 
 @main.command()
@@ -121,6 +129,20 @@ def token(role: Role, streams: tuple[str, ...], name: str, hours: float) -> None
 def auth_values() -> None:
     """Print the chart's `auth` values, making the key pair when there is none."""
     click.echo(json.dumps({"auth": keys.auth_values(STATE / "auth.json")}, indent=1))
+
+
+@main.command("write-endpoints", hidden=True)
+@click.option("--http-port", type=int, required=True)
+@click.option("--rtmp-port", type=int, required=True)
+def endpoints_of_cluster(http_port: int, rtmp_port: int) -> None:
+    """Write the endpoints file for the samples of the cluster that this checkout's kubeconfig names."""
+
+    async def key(kube: Kube) -> str:
+        stream = await find(kube, STREAM, samples.STREAM, samples.NAMESPACE)
+        return (await broadcast.addresses(kube, stream))["key"]
+
+    found = run_on(Target(KUBECONFIG, None, "", False), key)
+    write_endpoints(assemble(found, Ports(http=http_port, rtmp=rtmp_port, api=0)))
 
 
 @main.command("web-build", hidden=True)
@@ -157,3 +179,18 @@ def _run(work: Coroutine[Any, Any, Any]) -> Any:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work)
+
+
+for command in (
+    look.get,
+    look.describe,
+    look.events,
+    look.wait,
+    broadcast.go_live,
+    broadcast.end,
+    sales.sale,
+    operate.top,
+    operate.logs,
+    checkup.doctor,
+):
+    main.add_command(command)

@@ -23,6 +23,9 @@ POOL_WORKERS = Gauge("haat_pool_workers", "Live workers of a transcoder pool.", 
 POOL_UNITS = Gauge(
     "haat_pool_units", "Capacity units of a pool: used, and the workers' whole capacity.", ["pool", "what"]
 )
+WATCH_LAG = Gauge(
+    "haat_watch_lag_seconds", "From the last change of an object to its event, in whole seconds.", ["kind"]
+)
 PLATFORM_VALID = Gauge("haat_platform_config_valid", "1 while the platform file could be read as it is now.")
 LEADER = Gauge("haat_leader", "1 while this replica leads.")
 TIME_TO_READY_SECONDS = Histogram(

@@ -5,6 +5,7 @@ they do nothing that can fail, because kopf does not retry them.
 """
 
 import os
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -13,7 +14,9 @@ import kopf
 from operators.api import KINDS
 from operators.api.base import GROUP, VERSION
 from operators.core.children import OWNER_LABEL
+from operators.core.times import epoch
 from operators.runtime.cache import Cache, parse, slim
+from operators.runtime.metrics import WATCH_LAG
 
 Wake = Callable[[tuple[str, str, str]], Awaitable[None]]
 CHILD_KINDS = (
@@ -32,6 +35,8 @@ CHILD_KINDS = (
     ("keda.sh", "v1alpha1", "scaledobjects"),
     ("gateway.networking.k8s.io", "v1", "httproutes"),
 )
+RETRIES = (0.2, 0.5, 1.0, *([2.0] * 300))
+"""Pauses between tries while the API server is away: ten minutes, and back within two seconds of its return."""
 POD = ("", "v1", "pods")
 CATALOG_LABEL = "haat.dev/catalog"
 POOL_KIND = "Pool"
@@ -89,11 +94,20 @@ def _bind(cache: Cache, indices: dict[str, Any]) -> None:
 
 
 def _watch_resource(registry: kopf.OperatorRegistry, plural: str, kind: str, cache: Cache, wake: Wake) -> None:
-    async def changed(*, namespace: str | None, name: str, **indices: Any) -> None:
+    async def changed(*, namespace: str | None, name: str, body: kopf.Body, type: str | None, **indices: Any) -> None:
         _bind(cache, indices)
+        if type == "MODIFIED":
+            _note_lag(kind, body)
         await wake((kind, namespace or "", name))
 
     kopf.on.event(GROUP, VERSION, plural, registry=registry)(changed)
+
+
+def _note_lag(kind: str, body: kopf.Body) -> None:
+    """API servers note each change with whole seconds, so a lag below one second reads as 0 or 1."""
+    times = [item.get("time") for item in body["metadata"].get("managedFields") or () if item.get("time")]
+    if times:
+        WATCH_LAG.labels(kind).set(max(0.0, time.time() - epoch(max(times)) - 1.0))
 
 
 def _watch_child(registry: kopf.OperatorRegistry, resource: tuple[str, str, str], cache: Cache, wake: Wake) -> None:
@@ -125,5 +139,6 @@ def build_settings() -> kopf.OperatorSettings:
     settings.execution.default_backoff = 5
     settings.peering.standalone = True
     settings.persistence.finalizer = "haat.dev/kopf"
+    settings.networking.error_backoffs = RETRIES
     settings.watching.reconnect_backoff = 0.2
     return settings

@@ -11,9 +11,24 @@ app.kubernetes.io/name: {{ .component }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
 {{- end }}
 
+{{/* Reference of an image: root, image (registry, repository, tag, digest), own (Haat's: global.imageTag and the chart's version count). */}}
+{{- define "haat.image" -}}
+{{- $registry := .root.Values.global.imageRegistry | default .image.registry }}
+{{- $tag := .image.tag }}
+{{- if .own }}{{ $tag = .root.Values.global.imageTag | default .image.tag | default .root.Chart.AppVersion }}{{ end }}
+{{- if $registry }}{{ $registry }}/{{ end }}{{ .image.repository }}
+{{- if .image.digest }}@{{ .image.digest }}{{ else }}:{{ $tag }}{{ end }}
+{{- end }}
+
+{{/* Replicas of a service that may have several: ha.enabled raises them to ha.replicas. */}}
+{{- define "haat.replicas" -}}
+{{- if .root.Values.ha.enabled }}{{ max (int .section.replicas) (int .root.Values.ha.replicas) }}{{ else }}{{ int .section.replicas }}{{ end }}
+{{- end }}
+
 {{- define "haat.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: 10001
+runAsGroup: 10001
 fsGroup: 10001
 seccompProfile: { type: RuntimeDefault }
 {{- end }}
@@ -24,103 +39,108 @@ readOnlyRootFilesystem: true
 capabilities: { drop: [ALL] }
 {{- end }}
 
+{{/* What every pod takes from its section of the values: root, component, section, priority (default class: control or service). */}}
+{{- define "haat.placement" -}}
+{{- with .root.Values.global.imagePullSecrets }}
+imagePullSecrets: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- $class := .section.priorityClassName }}
+{{- if and (not $class) (include "haat.ownPriorities" .root) }}{{ $class = printf "%s-%s" .root.Release.Name .priority }}{{ end }}
+{{- with $class }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .section.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .section.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .section.affinity }}
+affinity: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- if .section.topologySpreadConstraints }}
+topologySpreadConstraints: {{- toYaml .section.topologySpreadConstraints | nindent 2 }}
+{{- else if .root.Values.ha.enabled }}
+topologySpreadConstraints:
+  {{- range $key := list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
+  - maxSkew: 1
+    topologyKey: {{ $key }}
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels: {{- include "haat.selector" $ | nindent 8 }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "haat.ownPriorities" -}}
+{{- if or .Values.ha.enabled .Values.priorityClasses.create }}yes{{ end }}
+{{- end }}
+
+{{- define "haat.balloons" -}}
+{{- if or (eq .Values.rbac.scope "cluster") (include "haat.ownPriorities" .) }}yes{{ end }}
+{{- end }}
+
+{{- define "haat.podLabels" -}}
+{{- include "haat.labels" . }}
+{{- with .section.podLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* Where Redis is: a Secret of the user's, one made from redis.external.url, or the chart's own server. */}}
+{{- define "haat.redisSecret" -}}
+{{- with .Values.redis.external }}{{ if .existingSecret }}{{ .existingSecret }}{{ else if .url }}haat-redis{{ end }}{{ end }}
+{{- end }}
+
+{{- define "haat.postgresSecret" -}}
+{{- with .Values.postgres.external }}{{ if .existingSecret }}{{ .existingSecret }}{{ else if .url }}haat-postgres{{ end }}{{ end }}
+{{- end }}
+
 {{- define "haat.identityEnv" -}}
 - { name: POD_IP, valueFrom: { fieldRef: { fieldPath: status.podIP } } }
 - { name: POD_NAME, valueFrom: { fieldRef: { fieldPath: metadata.name } } }
 - { name: POD_NAMESPACE, valueFrom: { fieldRef: { fieldPath: metadata.namespace } } }
 - { name: HAAT_LISTEN_PORT, value: "8080" }
+{{- if include "haat.redisSecret" .root }}
+- { name: HAAT_REDIS_URL, valueFrom: { secretKeyRef: { name: {{ include "haat.redisSecret" .root }}, key: {{ .root.Values.redis.external.existingSecretKey }} } } }
+{{- else }}
 - { name: HAAT_REDIS_URL, value: "redis://$(REDIS_SERVICE_HOST):$(REDIS_SERVICE_PORT)/0" }
+{{- end }}
 {{- end }}
 
 {{- define "haat.jwksEnv" -}}
-- { name: HAAT_AUTH_JWKS, valueFrom: { secretKeyRef: { name: haat-auth, key: jwks } } }
+- { name: HAAT_AUTH_JWKS, valueFrom: { configMapKeyRef: { name: haat-auth, key: jwks } } }
 {{- end }}
 
 {{- define "haat.databaseEnv" -}}
+{{- if include "haat.postgresSecret" . }}
+- { name: HAAT_DATABASE_URL, valueFrom: { secretKeyRef: { name: {{ include "haat.postgresSecret" . }}, key: {{ .Values.postgres.external.existingSecretKey }} } } }
+{{- with .Values.postgres.external.sslMode }}
+- { name: PGSSLMODE, value: {{ . }} }
+{{- end }}
+{{- if .Values.postgres.external.caConfigMap }}
+- { name: PGSSLROOTCERT, value: /etc/haat/postgres-ca/ca.crt }
+{{- end }}
+{{- else }}
 - { name: POSTGRES_PASSWORD, valueFrom: { secretKeyRef: { name: postgres, key: password } } }
 - { name: HAAT_DATABASE_URL, value: "postgresql://haat:$(POSTGRES_PASSWORD)@$(POSTGRES_SERVICE_HOST):$(POSTGRES_SERVICE_PORT)/haat" }
+{{- end }}
+{{- end }}
+
+{{- define "haat.databaseMounts" -}}
+{{- if and (include "haat.postgresSecret" .) .Values.postgres.external.caConfigMap -}}
+- { name: postgres-ca, mountPath: /etc/haat/postgres-ca, readOnly: true }
+{{- end }}
+{{- end }}
+
+{{- define "haat.databaseVolumes" -}}
+{{- if and (include "haat.postgresSecret" .) .Values.postgres.external.caConfigMap -}}
+- { name: postgres-ca, configMap: { name: {{ .Values.postgres.external.caConfigMap }} } }
+{{- end }}
 {{- end }}
 
 {{- define "haat.probes" -}}
 startupProbe: { httpGet: { path: /healthz, port: http }, periodSeconds: 1, failureThreshold: 90, timeoutSeconds: 2 }
 readinessProbe: { httpGet: { path: /readyz, port: http }, periodSeconds: 2, failureThreshold: 2, timeoutSeconds: 2 }
 livenessProbe: { httpGet: { path: /healthz, port: http }, periodSeconds: 10, failureThreshold: 3, timeoutSeconds: 3 }
-{{- end }}
-
-{{/* A Deployment and its Service for one stateless Python service: root, component, module, replicas, resources, env, ports, account. */}}
-{{- define "haat.service" -}}
-{{- $root := .root }}
-apiVersion: apps/v1
-kind: Deployment
-metadata:
-  name: {{ .component }}
-  namespace: {{ $root.Release.Namespace }}
-  labels: {{- include "haat.labels" . | nindent 4 }}
-spec:
-  replicas: {{ .replicas }}
-  selector:
-    matchLabels: {{- include "haat.selector" . | nindent 6 }}
-  strategy:
-    {{- if .recreate }}
-    type: Recreate
-    {{- else }}
-    type: RollingUpdate
-    rollingUpdate: { maxSurge: 1, maxUnavailable: 0 }
-    {{- end }}
-  template:
-    metadata:
-      labels: {{- include "haat.labels" . | nindent 8 }}
-      annotations:
-        prometheus.io/scrape: "true"
-        prometheus.io/port: "8080"
-        haat.dev/config-hash: {{ .configHash | default "none" | quote }}
-    spec:
-      serviceAccountName: {{ .account | default "haat-workloads" }}
-      automountServiceAccountToken: {{ .automount | default false }}
-      securityContext: {{- include "haat.podSecurity" . | nindent 8 }}
-      terminationGracePeriodSeconds: {{ .grace | default 30 }}
-      containers:
-        - name: {{ .component }}
-          image: {{ .image | default $root.Values.images.workloads }}
-          imagePullPolicy: {{ $root.Values.images.pullPolicy }}
-          command: [{{ range $i, $word := .command }}{{ if $i }}, {{ end }}{{ $word | quote }}{{ end }}]
-          env:
-            {{- include "haat.identityEnv" . | nindent 12 }}
-            {{- with .env }}{{ . | nindent 12 }}{{ end }}
-          ports:
-            - { name: http, containerPort: 8080, protocol: TCP }
-            {{- with .ports }}{{ . | nindent 12 }}{{ end }}
-          {{- include "haat.probes" . | nindent 10 }}
-          resources: {{- toYaml .resources | nindent 12 }}
-          securityContext: {{- include "haat.containerSecurity" . | nindent 12 }}
-          volumeMounts:
-            - { name: tmp, mountPath: /tmp }
-            {{- with .mounts }}{{ . | nindent 12 }}{{ end }}
-      volumes:
-        - { name: tmp, emptyDir: {} }
-        {{- with .volumes }}{{ . | nindent 8 }}{{ end }}
----
-apiVersion: v1
-kind: Service
-metadata:
-  name: {{ .component }}
-  namespace: {{ $root.Release.Namespace }}
-  labels: {{- include "haat.labels" . | nindent 4 }}
-spec:
-  selector: {{- include "haat.selector" . | nindent 4 }}
-  ports:
-    - { name: http, port: 8080, targetPort: http, protocol: TCP }
-{{- if gt (int .replicas) 1 }}
----
-apiVersion: policy/v1
-kind: PodDisruptionBudget
-metadata:
-  name: {{ .component }}
-  namespace: {{ $root.Release.Namespace }}
-  labels: {{- include "haat.labels" . | nindent 4 }}
-spec:
-  maxUnavailable: 1
-  selector:
-    matchLabels: {{- include "haat.selector" . | nindent 6 }}
-{{- end }}
 {{- end }}

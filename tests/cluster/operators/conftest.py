@@ -1,5 +1,6 @@
 """An API server, a Redis and the operators, each a process of its own; no node, so pods never start here."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -29,9 +30,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The servers."""
     server = ApiServer(tmp_path_factory.mktemp("apiserver"))
     server.start()
+    asyncio.run(_prepare(server.kubeconfig))
     with redis_server(tmp_path_factory.mktemp("redis")) as redis:
         yield World(server, redis, tmp_path_factory.mktemp("operators"))
     server.stop()
+
+
+async def _prepare(kubeconfig: Path) -> None:
+    """Our kinds and the platform's namespace, before any operator looks for them."""
+    async with tenant(kubeconfig, "default"):
+        pass
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""The commands of `haat` that talk to a cluster, one file a subject."""

@@ -1,0 +1,1 @@
+"""Container images: what each holds and how it is built."""
