@@ -60,10 +60,10 @@ async def test_unknown_patch_type_is_refused(api: Api) -> None:
 
 
 async def test_apply_creates_then_is_a_no_op(api: Api) -> None:
-    first = await api.apply(deployment())
-    again = await api.apply(deployment())
+    first = await api.apply(config_map("same"))
+    again = await api.apply(config_map("same"))
     assert again["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
-    entry = first["metadata"]["managedFields"][0]
+    entry = (await api.apply(deployment()))["metadata"]["managedFields"][0]
     assert (entry["manager"], entry["operation"], entry["fieldsType"]) == ("suite", "Apply", "FieldsV1")
     containers = entry["fieldsV1"]["f:spec"]["f:template"]["f:spec"]["f:containers"]
     assert list(containers) == ['k:{"name":"web"}']

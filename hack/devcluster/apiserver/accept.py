@@ -56,8 +56,5 @@ def negotiate(header: str) -> Form:
                 version=options["v"],
                 yaml=yaml,
             )
-    raise ApiError(
-        406,
-        "NotAcceptable",
-        "only the following media types are accepted: application/json, application/yaml",
-    )
+    text = "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml"
+    raise ApiError(406, "NotAcceptable", text, details={})

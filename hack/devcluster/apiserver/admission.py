@@ -1,15 +1,12 @@
-"""Admission inside the server: namespace lifecycle, service accounts and priorities of pods, Secret data, Service
-addresses, quotas, and the CRDs' own rules. Everything here is synchronous and happens in the same step as the
-write.
+"""Admission inside the server: namespace lifecycle, service accounts and priorities of pods, Service addresses, and the
+CRDs' own rules. Everything here is synchronous and may run twice on one object, when a webhook changed it.
 """
 
 from __future__ import annotations
 
-import base64
-from decimal import Decimal
 from typing import Any
 
-from hack.devcluster.apiserver import crds, podsecurity, quantity, validation
+from hack.devcluster.apiserver import crds, podsecurity, validation
 from hack.devcluster.apiserver import errors as err
 from hack.devcluster.apiserver.allocation import ServiceAllocator
 from hack.devcluster.apiserver.calls import Call
@@ -39,24 +36,20 @@ class Admission:
             return
         if old is None and call.resource.namespaced:
             self._namespace(call, obj)
-        if key == "secrets":
-            _merge_string_data(obj)
-        elif key == "services":
+        if key == "services":
             self._allocator.fill(obj, old)
         elif key == "pods" and old is None:
             self._pod(call, obj)
         elif key == crds.STORE_KEY:
             self._crd(obj, old)
-        elif key.endswith("webhookconfigurations.admissionregistration.k8s.io"):
-            call.warnings.append("devcluster keeps webhook configurations but does not call admission webhooks")
-        if old is None:
-            self._quota(call, obj)
 
     def validate(self, call: Call, obj: Obj, old: Obj | None) -> list[err.Cause]:
         """Rules of the kind."""
         resource = call.resource
         if resource.crd is not None:
-            causes: list[err.Cause] = resource.crd.validate(obj, old)
+            causes: list[err.Cause]
+            causes, ratcheted = resource.crd.validate(obj, old)
+            call.warnings += [f"{cause.field}: {cause.message}" for cause in ratcheted]
             return causes
         if call.subresource:
             return []
@@ -145,68 +138,3 @@ class Admission:
         if crds.FINALIZER not in finalizers and not obj["metadata"].get("deletionTimestamp"):
             obj["metadata"]["finalizers"] = [*finalizers, crds.FINALIZER]
         obj["status"] = crds.accepted_status(obj, self._rest.stamp())
-
-    def _quota(self, call: Call, obj: Obj) -> None:
-        """Object counts, and requests and limits of pods, against the ResourceQuotas of the namespace."""
-        quotas = list(self._store.collection("resourcequotas").scan(call.namespace)) if call.namespace else []
-        if not quotas:
-            return
-        asked = usage_of(call.resource.store_key, obj)
-        for stored in quotas:
-            quota = stored.load()
-            hard = (quota.get("spec") or {}).get("hard") or {}
-            touched = {name: value for name, value in asked.items() if name in hard}
-            if not touched or (quota.get("spec") or {}).get("scopes") or (quota.get("spec") or {}).get("scopeSelector"):
-                continue
-            used = self._used(call.namespace, set(touched))
-            over = [name for name, value in touched.items() if used[name] + value > quantity.value_of(hard[name])]
-            if over:
-                words = [",".join(f"{name}={_text(source[name])}" for name in over) for source in (touched, used)]
-                limit = ",".join(f"{name}={hard[name]}" for name in over)
-                why = f"exceeded quota: {stored.name}, requested: {words[0]}, used: {words[1]}, limited: {limit}"
-                raise err.forbidden(call.resource.plural, call.resource.group, obj["metadata"].get("name", ""), why)
-
-    def _used(self, namespace: str, names: set[str]) -> dict[str, Decimal]:
-        used = dict.fromkeys(names, Decimal(0))
-        for resource in self._rest.registry.stored():
-            counted = (
-                {f"count/{resource.qualified}", resource.plural}
-                if not resource.group
-                else {f"count/{resource.qualified}"}
-            )
-            if not names & counted and not (resource.store_key == "pods" and names - counted):
-                continue
-            for stored in self._store.collection(resource.store_key).scan(namespace):
-                for name, value in usage_of(resource.store_key, stored.load()).items():
-                    if name in used:
-                        used[name] += value
-        return used
-
-
-def usage_of(store_key: str, obj: Obj) -> dict[str, Decimal]:
-    """What an object counts for in a quota."""
-    if store_key == "pods" and (obj.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
-        return {}
-    usage = {f"count/{store_key}": Decimal(1)}
-    if "." not in store_key:
-        usage[store_key] = Decimal(1)
-    if store_key == "pods":
-        for container in (obj.get("spec") or {}).get("containers") or ():
-            for part, values in (container.get("resources") or {}).items():
-                for name, value in (values or {}).items() if isinstance(values, dict) else ():
-                    key = f"{part}.{name}"
-                    usage[key] = usage.get(key, Decimal(0)) + quantity.value_of(value)
-                    if part == "requests":
-                        usage[name] = usage.get(name, Decimal(0)) + quantity.value_of(value)
-    return usage
-
-
-def _text(value: Decimal) -> str:
-    return quantity.canonical(format(value, "f"))
-
-
-def _merge_string_data(obj: Obj) -> None:
-    strings = obj.pop("stringData", None)
-    if strings:
-        data = obj.setdefault("data", {}) or {}
-        obj["data"] = data | {key: base64.b64encode(value.encode()).decode() for key, value in strings.items()}

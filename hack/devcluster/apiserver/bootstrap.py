@@ -6,7 +6,7 @@ from typing import Any
 
 from hack.devcluster.apiserver.calls import SYSTEM, Call
 from hack.devcluster.apiserver.kinds import Registry
-from hack.devcluster.apiserver.rest import Rest
+from hack.devcluster.apiserver.rest import Rest, run_now
 
 NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 _READ = ["get", "list", "watch"]
@@ -194,6 +194,6 @@ def _ensure(
     call = Call(SYSTEM, resource, namespace=namespace, name=name, query={"fieldManager": "kube-apiserver"})
     stored = rest.store.collection(resource.store_key).get(namespace, name)
     if stored is None:
-        rest.create(call, rest.fit(call, obj))
+        run_now(rest.create(call, rest.fit(call, obj)))
     elif renew:
-        rest.replace(call, stored, rest.fit(call, obj), partial=True)
+        run_now(rest.replace(call, stored, rest.fit(call, obj), partial=True))

@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hack.devcluster.apiserver.errors import bad_request
 from hack.devcluster.apiserver.kinds import Resource
 
-VALIDATIONS = ("Strict", "Warn", "Ignore")
 MASTERS = "system:masters"
 
 
@@ -42,7 +40,10 @@ SYSTEM = User("system:apiserver", groups=(MASTERS, "system:authenticated"))
 
 @dataclass(slots=True)
 class Call:
-    """What a handler needs to know; `warnings` are sent as `Warning` headers."""
+    """What a handler needs to know.
+
+    `warnings` are sent as `Warning` headers, `duplicates` are the paths that a JSON body named twice.
+    """
 
     user: User
     resource: Resource
@@ -52,32 +53,22 @@ class Call:
     query: Mapping[str, str] = field(default_factory=dict)
     agent: str = "unknown"
     warnings: list[str] = field(default_factory=list)
+    duplicates: list[str] = field(default_factory=list)
 
     @property
     def manager(self) -> str:
         """The field manager: asked for, or the client's program name."""
-        name = self.query.get("fieldManager", "")
-        if len(name) > 128:
-            raise bad_request("fieldManager: Too long: may not be more than 128 bytes")
-        return name or self.agent.split("/")[0] or "unknown"
+        return self.query.get("fieldManager", "") or self.agent.split("/")[0] or "unknown"
 
     @property
     def dry_run(self) -> bool:
         """True when nothing may be stored."""
-        value = self.query.get("dryRun", "")
-        if value not in ("", "All"):
-            raise bad_request(f'dryRun: Unsupported value: "{value}": supported values: "All"')
-        return value == "All"
+        return self.query.get("dryRun", "") == "All"
 
     @property
     def validation(self) -> str:
         """How unknown fields are treated."""
-        value = self.query.get("fieldValidation", "") or "Warn"
-        if value not in VALIDATIONS:
-            raise bad_request(
-                f'fieldValidation: Unsupported value: "{value}": supported values: "Ignore", "Strict", "Warn"'
-            )
-        return value
+        return self.query.get("fieldValidation", "") or "Warn"
 
     @property
     def target(self) -> str:

@@ -1,30 +1,29 @@
 """`x-kubernetes-validations`: CEL rules, compiled when the CRD is created, evaluated on every write.
 
-The rules run in the `cel-expr-python` library (Google's C++ evaluator). Kubernetes' own extension functions for
-lists, regular expressions and URLs that ordinary rules use are added here; a CRD with a rule that does not compile is
-refused at creation. Values are passed as plain data; `format: date-time` and `duration` fields become timestamps and
-durations, as upstream.
+The rules run in the `cel-expr-python` library (Google's C++ evaluator) with the functions of `cellib`; a CRD with a
+rule that does not compile is refused at creation. Values are passed as plain data; `format: date-time` and `duration`
+fields become timestamps and durations, as upstream. Runaway rules end by the evaluator's bound on loop steps of one
+rule and by `BUDGET_SECONDS` for an object; the estimate of costs that upstream makes when a CRD is created is not made.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
-from itertools import pairwise
 from typing import Any
 
-from cel_expr_python import cel
-from cel_expr_python.ext import ext_math, ext_optional, ext_strings
 from google.protobuf import duration_pb2, timestamp_pb2  # type: ignore[import-untyped]
 
-from hack.devcluster.apiserver import fieldsets, schema
+from hack.devcluster.apiserver import cellib, fieldsets, schema
+from hack.devcluster.apiserver.celerrors import EvalError, OverBudget
 from hack.devcluster.apiserver.errors import Cause, show
 from hack.devcluster.apiserver.schema import Node
 
-_REASONS = frozenset({"FieldValueInvalid", "FieldValueForbidden", "FieldValueRequired", "FieldValueDuplicate"})
+BUDGET_SECONDS = 1.0  # for all rules on one object; upstream's budget of the same purpose counts steps, not time
 _UNIT = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 _WORDS = frozenset(
     {
@@ -67,51 +66,15 @@ class Rule:
     optional_old: bool
 
 
-def _find(text: str, pattern: str) -> str:
-    match = re.search(pattern, text)
-    return match.group(0) if match else ""
-
-
-def _find_all(text: str, pattern: str) -> list[str]:
-    return [match.group(0) for match in re.finditer(pattern, text)]
-
-
-def _sorted(items: list[Any]) -> bool:
-    return all(left <= right for left, right in pairwise(items))
-
-
 @lru_cache(maxsize=1)
 def environment() -> Any:
-    """The CEL environment: `self` and `oldSelf` of any type, and the added functions."""
-    kind = cel.Type
-
-    def member(name: str, result: Any, parameters: list[Any], work: Any) -> Any:
-        overload = cel.Overload(f"haat_{name}_{len(parameters)}", result, parameters, True, work)
-        return cel.FunctionDecl(name, [overload])
-
-    functions = [
-        member("isSorted", kind.BOOL, [kind.LIST], _sorted),
-        member("sum", kind.DYN, [kind.LIST], sum),
-        member("min", kind.DYN, [kind.LIST], min),
-        member("max", kind.DYN, [kind.LIST], max),
-        member("find", kind.STRING, [kind.STRING, kind.STRING], _find),
-        member("findAll", kind.LIST, [kind.STRING, kind.STRING], _find_all),
-    ]
-    lists = cel.CelExtension("haat.lists", functions)
-    variables = {"self": kind.DYN, "oldSelf": kind.DYN}
-    extensions = [lists, ext_strings.ExtStrings(), ext_math.ExtMath(), ext_optional.ExtOptional()]
-    return cel.NewEnv(variables=variables, extensions=extensions)
+    """The CEL environment of rules."""
+    return cellib.environment("self", "oldSelf")
 
 
-class RuleError(ValueError):
-    """A rule that does not compile; the text is the compiler's."""
-
-
-def _compile(text: str) -> Any:
-    try:
-        return environment().compile(text)
-    except (RuntimeError, ValueError) as problem:
-        raise RuleError(str(problem).splitlines()[0] if str(problem) else "does not compile") from problem
+def compile_rule(text: str) -> Any:
+    """The compiled text of a rule. Raises RuleError."""
+    return cellib.compile_text(environment(), text)
 
 
 def compile_rules(raw: Mapping[str, Any]) -> tuple[Rule, ...]:
@@ -119,37 +82,29 @@ def compile_rules(raw: Mapping[str, Any]) -> tuple[Rule, ...]:
     rules = []
     for item in raw.get("x-kubernetes-validations") or ():
         text = item.get("rule", "").strip()
-        transition = re.search(r"\boldSelf\b", text) is not None
+        optional = bool(item.get("optionalOldSelf"))
         message_expression = item.get("messageExpression")
         rules.append(
             Rule(
-                expression=_compile(text),
+                expression=compile_rule(as_optional(text) if optional else text),
                 text=text,
-                message=item.get("message", ""),
-                message_expression=_compile(message_expression) if message_expression else None,
+                message=item.get("message", "").strip(),
+                message_expression=compile_rule(message_expression) if message_expression else None,
                 field_path=item.get("fieldPath", ""),
                 reason=item.get("reason", "FieldValueInvalid"),
-                transition=transition,
-                optional_old=bool(item.get("optionalOldSelf")),
+                transition=OLD_SELF.search(text) is not None,
+                optional_old=optional,
             )
         )
     return tuple(rules)
 
 
-def prepare(node: Node, path: str = "") -> Iterator[tuple[str, str]]:
-    """Compile the rules of a tree into `node.extra`; yields (path, problem) for each that fails."""
-    if node.raw is None:
-        return
-    if node.raw.get("x-kubernetes-validations"):
-        try:
-            node.extra = compile_rules(node.raw)
-        except RuleError as problem:
-            yield path, str(problem)
-    for name, child in node.fields.items():
-        yield from prepare(child, f"{path}.properties[{name}]")
-    for inner, word in ((node.items, "items"), (node.values, "additionalProperties")):
-        if inner is not None and inner is not schema.ANYTHING:
-            yield from prepare(inner, f"{path}.{word}")
+OLD_SELF = re.compile(r"\boldSelf\b")
+
+
+def as_optional(text: str) -> str:
+    """`oldSelf` is data of a map with one optional key, because the evaluator takes no optional from outside."""
+    return OLD_SELF.sub("oldSelf.?value", text)
 
 
 def has_rules(node: Node) -> bool:
@@ -207,25 +162,41 @@ def parse_duration(text: str) -> timedelta:
     return timedelta(seconds=-seconds if text.startswith("-") else seconds)
 
 
-def evaluate(new: Any, old: Any, node: Node, path: str, causes: list[Cause], *, has_old: bool) -> None:
-    """Add a cause for every rule that fails at or below `path`. Transition rules need a correlatable old value."""
-    if node.raw is None or new is None:
+@dataclass(slots=True)
+class Run:
+    """One validation of one object: what failed, what only warns, and the time that is left."""
+
+    causes: list[Cause] = field(default_factory=list)
+    ratcheted: list[Cause] = field(default_factory=list)
+    deadline: float = 0.0
+    over: bool = False
+
+
+def validate(new: Any, old: Any, node: Node, *, has_old: bool) -> Run:
+    """Run every rule of the tree on an object. A rule that fails on a part that did not change is `ratcheted`."""
+    run = Run(deadline=time.monotonic() + BUDGET_SECONDS)
+    _walk(run, new, old, node, "", has_old=has_old)
+    return run
+
+
+def _walk(run: Run, new: Any, old: Any, node: Node, path: str, *, has_old: bool) -> None:
+    if node.raw is None or new is None or run.over:
         return
     for rule in node.extra or ():
-        if not rule.transition or has_old:
-            _run(rule, new, old, node, path, causes)
+        if (not rule.transition or has_old or rule.optional_old) and not run.over:
+            _check(run, rule, new, old, node, path, has_old=has_old)
     if isinstance(new, dict):
         for key, item in new.items():
             child = node.fields.get(key) or (node.values if node.type == schema.MAP else None)
             if child is not None:
                 known = has_old and isinstance(old, dict) and key in old
-                here = f"{path}.{key}" if path else key
-                evaluate(item, old[key] if known else None, child, here, causes, has_old=known)
+                here = f"{path}.{key}" if node.type != schema.MAP else f"{path}[{key}]"
+                _walk(run, item, old[key] if known else None, child, here.lstrip("."), has_old=known)
     elif isinstance(new, list) and node.items is not None:
         before = _by_key(old, node) if has_old and isinstance(old, list) and node.list_type == "map" else {}
         for at, item in enumerate(new):
             known_item = before.get(_key(item, node)) if before else None
-            evaluate(item, known_item, node.items, f"{path}[{at}]", causes, has_old=known_item is not None)
+            _walk(run, item, known_item, node.items, f"{path}[{at}]", has_old=known_item is not None)
 
 
 def _key(item: Any, node: Node) -> str:
@@ -239,28 +210,58 @@ def _by_key(items: list[Any], node: Node) -> dict[str, Any]:
     return {_key(item, node): item for item in items}
 
 
-def _run(rule: Rule, new: Any, old: Any, node: Node, path: str, causes: list[Cause]) -> None:
+def _check(run: Run, rule: Rule, new: Any, old: Any, node: Node, path: str, *, has_old: bool) -> None:
     data = {"self": to_cel(new, node)}
-    if rule.transition:
-        data["oldSelf"] = to_cel(old, node)
-    result = rule.expression.eval(data=data)
-    value = result.value()
-    if value is True:
-        return
-    field = path + rule.field_path if rule.field_path else path
+    before = to_cel(old, node) if has_old else None
+    if rule.optional_old:
+        data["oldSelf"] = {"value": before} if has_old else {}
+    elif rule.transition:
+        data["oldSelf"] = before
     shown = show(new) if not isinstance(new, dict | list) else show("object" if isinstance(new, dict) else "array")
-    if value is not False:
-        text = f"Invalid value: {shown}: rule evaluation error: {value}: {rule.text}"
-        causes.append(Cause(field or "<nil>", text))
+    where = path or "<nil>"
+    try:
+        passed = cellib.evaluate(rule.expression, data)
+    except OverBudget as problem:
+        why = (
+            f"'{problem}': no further validation rules will be run due to call cost exceeds limit for rule: {rule.text}"
+        )
+        run.causes.append(Cause(where, f"Invalid value: {shown}: {why}"))
+        run.over = True
         return
-    message = rule.message or f"failed rule: {rule.text}"
+    except EvalError as problem:
+        run.causes.append(Cause(where, f"Invalid value: {shown}: {problem} evaluating rule: {rule.text}"))
+        return
+    if passed is not True:
+        if rule.optional_old:
+            data["oldSelf"] = before
+        cause = _cause(rule, new, path, shown, _message(rule, data))
+        unchanged = has_old and not rule.transition and new == old
+        (run.ratcheted if unchanged else run.causes).append(cause)
+    if time.monotonic() > run.deadline:
+        why = "validation failed due to running out of cost budget, no further validation rules will be run"
+        run.causes.append(Cause(where, f"Invalid value: {shown}: {why}"))
+        run.over = True
+
+
+def _message(rule: Rule, data: dict[str, Any]) -> str:
     if rule.message_expression is not None:
-        made = rule.message_expression.eval(data=data).value()
-        if isinstance(made, str) and made.strip():
-            message = made
-    reason = rule.reason if rule.reason in _REASONS else "FieldValueInvalid"
-    words = {"FieldValueForbidden": "Forbidden", "FieldValueRequired": "Required value"}
-    head = words.get(reason) or (
-        f"Duplicate value: {shown}" if reason == "FieldValueDuplicate" else f"Invalid value: {shown}"
-    )
-    causes.append(Cause(field or "<nil>", f"{head}: {message}", reason))
+        try:
+            made = cellib.evaluate(rule.message_expression, data)
+        except EvalError:
+            made = None
+        if isinstance(made, str) and made.strip() and "\n" not in made:
+            return made.strip()
+    return rule.message or f"failed rule: {rule.text}"
+
+
+def _cause(rule: Rule, new: Any, path: str, shown: str, message: str) -> Cause:
+    where = (path + rule.field_path).lstrip(".") or "<nil>"
+    plain = isinstance(new, dict | list)
+    match rule.reason:
+        case "FieldValueForbidden":
+            return Cause(where, f"Forbidden: {message}", rule.reason)
+        case "FieldValueRequired":
+            return Cause(where, f"Required value: {message}", rule.reason)
+        case "FieldValueDuplicate":
+            return Cause(where, f"Duplicate value{'' if plain else ': ' + shown}", rule.reason)
+    return Cause(where, f"Invalid value{'' if plain else ': ' + shown}: {message}")

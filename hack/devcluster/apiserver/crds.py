@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from hack.devcluster.apiserver import errors as err
-from hack.devcluster.apiserver import jsonpath, schema, structural
+from hack.devcluster.apiserver import jsonpath, ratchet, schema, structural, structuralcheck
 from hack.devcluster.apiserver.kinds import Registry, Resource, Scale
 from hack.devcluster.apiserver.schema import Node
 from hack.devcluster.apiserver.validating import validate
@@ -17,6 +18,7 @@ from hack.devcluster.apiserver.validating import validate
 STORE_KEY = "customresourcedefinitions.apiextensions.k8s.io"
 FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 Obj = dict[str, Any]
+_SIMPLE = "must be a simple json path starting with ."
 
 
 @dataclass(slots=True)
@@ -37,20 +39,25 @@ class CrdVersion:
             structural.prune(obj, self.node, unknown)
 
     def default(self, obj: Obj) -> None:
-        """Fill defaults, in place."""
+        """Drop nulls where none are allowed and fill defaults, in place."""
+        structural.drop_nulls(obj, self.node)
         structural.fill_defaults(obj, self.node)
 
-    def validate(self, obj: Obj, old: Obj | None) -> list[err.Cause]:
-        """Schema causes; CEL rules run only on objects that fit the schema."""
+    def validate(self, obj: Obj, old: Obj | None) -> tuple[list[err.Cause], list[err.Cause]]:
+        """(causes, rules that fail on parts that did not change, which only warn). Rules run on what fits."""
         causes: list[err.Cause] = []
         body = {key: value for key, value in obj.items() if key != "metadata"}
         validate(body, self.node, "", causes)
+        causes, _ = ratchet.split(causes, obj, old, self.node)
+        if self.rules and any(cause.reason != "FieldValueDuplicate" for cause in causes):
+            why = "some validation rules were not checked because the object was invalid; correct the existing errors"
+            causes.append(err.Cause("<nil>", f"Invalid value: null: {why} to complete validation"))
         if causes or not self.rules:
-            return causes
+            return causes, []
         from hack.devcluster.apiserver import celrules  # 30 MiB of evaluator, only where a CRD has rules
 
-        celrules.evaluate(obj, old, self.node, "", causes, has_old=old is not None)
-        return causes
+        run = celrules.validate(obj, old, self.node, has_old=old is not None)
+        return run.causes, run.ratcheted
 
 
 def check(obj: Obj, types: schema.Types) -> list[err.Cause]:
@@ -70,8 +77,10 @@ def check(obj: Obj, types: schema.Types) -> list[err.Cause]:
         )
     if (spec.get("conversion") or {}).get("strategy") not in (None, "None"):
         raise err.not_implemented("conversion webhooks of CustomResourceDefinitions; only strategy None")
-    for at, version in enumerate(versions):
-        causes += _check_version(version, f"spec.versions[{at}]", types)
+    same = len({msgspec.json.encode(item.get("schema")) for item in versions}) == 1
+    for at, version in enumerate(versions if not same else versions[:1]):
+        where = "spec.validation.openAPIV3Schema" if same else f"spec.versions[{at}].schema.openAPIV3Schema"
+        causes += _check_version(version, where, "spec" if len(versions) == 1 else f"spec.versions[{at}]", types)
     return causes
 
 
@@ -98,34 +107,39 @@ def _check_names(obj: Obj, spec: Obj, names: Obj) -> list[err.Cause]:
     return causes
 
 
-def _check_version(version: Obj, path: str, types: schema.Types) -> list[err.Cause]:
+def _check_version(version: Obj, where: str, path: str, types: schema.Types) -> list[err.Cause]:
     raw = (version.get("schema") or {}).get("openAPIV3Schema")
     if raw is None:
-        return [err.required(f"{path}.schema.openAPIV3Schema", "schemas are required")]
-    where = f"{path}.schema.openAPIV3Schema"
+        return [err.required("spec.versions[0].schema.openAPIV3Schema", "schemas are required")]
     if raw.get("type") != "object":
         return [err.invalid_value(f"{where}.type", raw.get("type", ""), "must be object at the root")]
     causes: list[err.Cause] = []
-    _check_structural(raw, where, causes, root=True)
+    structuralcheck.check(raw, where, causes, root=True)
     if causes:
         return causes
     if _has_rules(raw):
-        from hack.devcluster.apiserver import celrules
+        from hack.devcluster.apiserver import celcheck
 
         node = structural.node_of(raw, meta=types.node("V1ObjectMeta"), root=True)
-        for at, problem in celrules.prepare(node):
-            causes.append(
-                err.invalid_value(f"{where}{at}.x-kubernetes-validations", "", f"compilation failed: {problem}")
+        for at, value, problem in celcheck.prepare(node):
+            found = (
+                err.required(where + at, problem) if value is None else err.invalid_value(where + at, value, problem)
             )
+            causes.append(found)
     for index, column in enumerate(version.get("additionalPrinterColumns") or ()):
+        where = f"{path}.additionalPrinterColumns[{index}].JSONPath"
         try:
             jsonpath.parse(column.get("jsonPath", ""))
         except ValueError as problem:
-            causes.append(
-                err.invalid_value(
-                    f"{path}.additionalPrinterColumns[{index}].jsonPath", column.get("jsonPath"), str(problem)
-                )
-            )
+            text = str(problem) if str(column.get("jsonPath")).startswith(".") else _SIMPLE
+            causes.append(err.invalid_value(where, column.get("jsonPath"), text))
+    scale = (version.get("subresources") or {}).get("scale") or {}
+    for name, start in (("specReplicasPath", ".spec."), ("statusReplicasPath", ".status.")):
+        if scale and not str(scale.get(name, "")).startswith("."):
+            causes.append(err.invalid_value(f"{path}.subresources.scale.{name}", scale.get(name, ""), _SIMPLE))
+        elif scale and not str(scale[name]).startswith(start):
+            why = f"should be a json path under {start[:-1]}"
+            causes.append(err.invalid_value(f"{path}.subresources.scale.{name}", scale[name], why))
     return causes
 
 
@@ -133,79 +147,6 @@ def _has_rules(raw: Any) -> bool:
     if isinstance(raw, dict):
         return "x-kubernetes-validations" in raw or any(_has_rules(item) for item in raw.values())
     return isinstance(raw, list) and any(_has_rules(item) for item in raw)
-
-
-def _check_structural(raw: Any, path: str, causes: list[err.Cause], *, root: bool = False) -> None:
-    """Rules of structural schemas: types everywhere, no forbidden keyword, list keys that exist, defaults that fit."""
-    if not isinstance(raw, dict):
-        causes.append(err.invalid_value(path, raw, "must be a schema object"))
-        return
-    free = raw.get("x-kubernetes-preserve-unknown-fields") or raw.get("x-kubernetes-int-or-string")
-    if not raw.get("type") and not free:
-        causes.append(err.required(f"{path}.type", "must not be empty for specified object fields"))
-    if raw.get("type") and raw.get("x-kubernetes-int-or-string"):
-        causes.append(
-            err.invalid_value(f"{path}.type", raw["type"], "must be empty if x-kubernetes-int-or-string is true")
-        )
-    for name in ("$ref", "patternProperties", "definitions", "dependencies", "additionalItems", "id"):
-        if raw.get(name):
-            causes.append(err.Cause(f"{path}.{name}", "Forbidden: must not be set", "FieldValueForbidden"))
-    if raw.get("properties") and raw.get("additionalProperties"):
-        causes.append(
-            err.Cause(
-                f"{path}.additionalProperties",
-                "Forbidden: must not be used if properties are used",
-                "FieldValueForbidden",
-            )
-        )
-    if raw.get("uniqueItems"):
-        causes.append(
-            err.Cause(
-                f"{path}.uniqueItems",
-                "Forbidden: uniqueItems cannot be set to true since the runtime complexity becomes quadratic",
-                "FieldValueForbidden",
-            )
-        )
-    _check_list(raw, path, causes)
-    if "default" in raw and not root:
-        problems: list[err.Cause] = []
-        unknown: list[str] = []
-        value = copy.deepcopy(raw["default"])
-        node = structural.node_of(raw)
-        validate(value, node, f"{path}.default", problems)
-        structural.prune(value if isinstance(value, dict | list) else {}, node, unknown)
-        causes += problems + [
-            err.invalid_value(f"{path}.default", value, f"must not have unknown fields: {name}") for name in unknown
-        ]
-    for name, item in (raw.get("properties") or {}).items():
-        if root and name == "metadata":
-            continue
-        _check_structural(item, f"{path}.properties[{name}]", causes)
-    if isinstance(raw.get("additionalProperties"), dict):
-        _check_structural(raw["additionalProperties"], f"{path}.additionalProperties", causes)
-    if raw.get("items") is not None:
-        _check_structural(raw["items"], f"{path}.items", causes)
-
-
-def _check_list(raw: Obj, path: str, causes: list[err.Cause]) -> None:
-    kind, keys = raw.get("x-kubernetes-list-type"), raw.get("x-kubernetes-list-map-keys") or []
-    if raw.get("type") == "array" and raw.get("items") is None:
-        causes.append(err.required(f"{path}.items", "must be specified"))
-    if kind not in (None, "atomic", "set", "map"):
-        causes.append(err.unsupported_value(f"{path}.x-kubernetes-list-type", kind, ["atomic", "map", "set"]))
-    if kind == "map" and not keys:
-        causes.append(
-            err.required(f"{path}.x-kubernetes-list-map-keys", "must not be empty if x-kubernetes-list-type is map")
-        )
-    items = raw.get("items") or {}
-    for at, key in enumerate(keys):
-        field = (items.get("properties") or {}).get(key)
-        where = f"{path}.x-kubernetes-list-map-keys[{at}]"
-        if field is None:
-            causes.append(err.invalid_value(where, key, "entries must all be names of item properties"))
-        elif key not in (items.get("required") or ()) and "default" not in field:
-            why = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"
-            causes.append(err.required(f"{path}.items.properties[{key}].default", why))
 
 
 def resources_of(obj: Obj, types: schema.Types) -> list[Resource]:
@@ -224,9 +165,9 @@ def _resource(spec: Obj, names: Obj, version: Obj, storage: str, types: schema.T
     node = structural.node_of(raw, meta=types.node("V1ObjectMeta"), root=True)
     rules = _has_rules(raw)
     if rules:
-        from hack.devcluster.apiserver import celrules
+        from hack.devcluster.apiserver import celcheck
 
-        for _ in celrules.prepare(node):
+        for _ in celcheck.prepare(node):
             pass
     subs = version.get("subresources") or {}
     crd = CrdVersion(

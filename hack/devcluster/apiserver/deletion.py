@@ -22,7 +22,9 @@ def options_of(body: Any, query: Any) -> Obj:
     """DeleteOptions from body and query (the body wins). 400 when malformed."""
     options: Obj = dict(body) if isinstance(body, dict) else {}
     if options.get("kind") not in (None, "", "DeleteOptions"):
-        raise err.bad_request(f'no kind "{options["kind"]}" is registered for version "v1": expected DeleteOptions')
+        raise err.bad_request(
+            f'no kind "{options["kind"]}" is registered for version "{options.get("apiVersion", "")}"'
+        )
     if "gracePeriodSeconds" in query and options.get("gracePeriodSeconds") is None:
         text = query["gracePeriodSeconds"]
         if not text.lstrip("-").isdigit():
@@ -33,7 +35,7 @@ def options_of(body: Any, query: Any) -> Obj:
             options[name] = query[name] if name == "propagationPolicy" else query[name] == "true"
     policy = options.get("propagationPolicy")
     if policy is not None and policy not in POLICIES:
-        cause = err.unsupported_value("propagationPolicy", policy, ["Background", "Foreground", "Orphan"])
+        cause = err.unsupported_value("propagationPolicy", policy, ["Foreground", "Background", "Orphan", "nil"])
         raise err.invalid("DeleteOptions", "meta.k8s.io", "", [cause])
     return options
 
@@ -44,8 +46,14 @@ def check_preconditions(resource: Resource, obj: Obj, options: Obj) -> None:
     meta = obj["metadata"]
     for field, word in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
         if wanted.get(field) is not None and wanted[field] != meta[field]:
-            why = f"Precondition failed: {word} in precondition: {wanted[field]}, {word} in object meta: {meta[field]}"
-            raise err.conflict(resource.plural, resource.group, meta["name"], why)
+            ending = {
+                "uid": "The object might have been deleted and then recreated",
+                "resourceVersion": "The object might have been modified",
+            }
+            why = (
+                f"the {word} in the precondition ({wanted[field]}) does not match the {word} in record ({meta[field]})."
+            )
+            raise err.conflict(resource.kind, resource.group, meta["name"], f"{why} {ending[field]}")
 
 
 def finished(resource: Resource, obj: Obj) -> bool:

@@ -27,7 +27,7 @@ class Cause:
 
 
 class ApiError(Exception):
-    """An answer other than success; `status()` is its body."""
+    """An answer other than success; `status()` is its body, `token` the `continue` of a list that expired."""
 
     def __init__(
         self, code: int, reason: str, message: str, *, details: dict[str, Any] | None = None, retry_after: int = 0
@@ -38,17 +38,19 @@ class ApiError(Exception):
         self.message = message
         self.details = details
         self.retry_after = retry_after
+        self.token = ""
 
     def status(self) -> dict[str, Any]:
         """The `Status` object (metav1)."""
         body: dict[str, Any] = {
             "kind": "Status",
             "apiVersion": "v1",
-            "metadata": {},
+            "metadata": {"continue": self.token} if self.token else {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
         }
+        if self.reason:
+            body["reason"] = self.reason
         if self.details is not None:
             body["details"] = self.details
         if self.retry_after:
@@ -63,7 +65,7 @@ def qualified(resource: str, group: str) -> str:
 
 
 def _details(name: str, group: str, kind: str) -> dict[str, Any]:
-    details: dict[str, Any] = {"name": name}
+    details: dict[str, Any] = {"name": name} if name else {}
     if group:
         details["group"] = group
     details["kind"] = kind
@@ -132,8 +134,10 @@ def method_not_allowed() -> ApiError:
     )
 
 
-def unsupported_media(accepted: str) -> ApiError:
+def unsupported_media(accepted: str = "") -> ApiError:
     """415 of a body whose content type the verb does not take."""
+    if not accepted:
+        return ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", details={})
     message = f"the body of the request was in an unknown format - accepted media types include: {accepted}"
     return ApiError(415, "UnsupportedMediaType", message)
 

@@ -3,43 +3,51 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import copy
 import random
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
 
-from hack.devcluster.apiserver import deletion, eventapi, printing
+from hack.devcluster.apiserver import deletion, eventapi, options, printing
 from hack.devcluster.apiserver import errors as err
 from hack.devcluster.apiserver.accept import Form
 from hack.devcluster.apiserver.calls import Call
 from hack.devcluster.apiserver.http import answer, decode_json, decode_yaml, head_of, is_watch, read_body
 from hack.devcluster.apiserver.kinds import Resource
-from hack.devcluster.apiserver.listing import Page, list_body, number, scope_of, take_page
+from hack.devcluster.apiserver.listing import Page, list_body, list_meta, scope_of, take_page
 from hack.devcluster.apiserver.patching import Patching
-from hack.devcluster.apiserver.rest import Rest
+from hack.devcluster.apiserver.rest import Rest, Stale
 from hack.devcluster.apiserver.store import Stored
 from hack.devcluster.apiserver.strategy import RETURNS_DELETED
 from hack.devcluster.apiserver.watching import Encoder, Watcher, error_frame
 
 BOOKMARK_SECONDS = 30.0
+STALE_TRIES = 4
+T = TypeVar("T")
 Sub = Callable[[web.BaseRequest, Call, Form], Any]
 
 
 class Handlers:
-    """Dispatch by method. `subresources` and `reviews` are handlers by name, added by the server."""
+    """Dispatch by method. `subresources`, `reviews` (by plural) and `groups` are handlers added by the server."""
 
     def __init__(self, rest: Rest, patching: Patching) -> None:
         self.rest = rest
         self.patching = patching
         self.subresources: dict[str, Sub] = {}
         self.reviews: dict[str, Sub] = {}
+        self.groups: dict[str, Sub] = {}
         self.watchers: set[Watcher] = set()
 
     async def handle(self, request: web.BaseRequest, call: Call, form: Form) -> web.StreamResponse:
         """One call on a resource."""
         resource = call.resource
+        if resource.group in self.groups:
+            served: web.StreamResponse = await self.groups[resource.group](request, call, form)
+            return served
         if resource.plural in self.reviews and resource.verbs == ("create",):
             if request.method != "POST":
                 raise err.method_not_allowed()
@@ -57,6 +65,8 @@ class Handlers:
         if call.subresource.split("/")[0] == "proxy":
             raise err.not_implemented("the proxy subresource; use an Ingress or the address of the pod")
         if call.subresource not in served:
+            if call.resource.crd is not None:
+                raise err.not_found(call.resource.plural, call.resource.group, call.name)
             raise err.no_route()
         if handler is None:
             raise err.not_implemented(f"{call.resource.plural}/{call.subresource}")
@@ -74,11 +84,13 @@ class Handlers:
             case "POST", False:
                 return await self._create(request, call, form)
             case "PUT", True:
-                obj = self.rest.fit(call, await read_body(request))
-                stored = self.rest.find(call.resource, call.namespace, call.name)
-                return self._one(call, self.rest.replace(call, stored, obj), form)
+                options.check_write(call.query, "UpdateOptions")
+                return self._one(call, await self._replace(call, await read_body(request, call)), form)
             case "PATCH", True:
-                stored, status = self.patching.patch(call, request.content_type, await self._patch_body(request))
+                options.check_write(call.query, "PatchOptions")
+                self.patching.check_media(call, request.content_type)
+                body = await self._patch_body(request, call)
+                stored, status = await self._again(lambda: self.patching.patch(call, request.content_type, body))
                 return self._one(call, stored, form, status=status)
             case "DELETE", True:
                 return await self._delete(request, call, form)
@@ -86,15 +98,33 @@ class Handlers:
                 return await self._delete_collection(request, call, form)
         raise err.method_not_allowed()
 
-    async def _patch_body(self, request: web.BaseRequest) -> Any:
+    async def _patch_body(self, request: web.BaseRequest, call: Call) -> Any:
         raw = await request.read()
-        return decode_yaml(raw) if request.content_type.endswith("yaml") else decode_json(raw)
+        return decode_yaml(raw) if request.content_type.endswith("yaml") else decode_json(raw, call)
+
+    async def _replace(self, call: Call, body: Any) -> Stored:
+        async def work() -> Stored:
+            obj = self.rest.fit(call, copy.deepcopy(body) if slow else body)
+            stored = self.rest.find(call.resource, call.namespace, call.name)
+            return await self.rest.replace(call, stored, obj)
+
+        slow = self.rest.hooks.mutate is not None
+        versioned = isinstance(body, dict) and (body.get("metadata") or {}).get("resourceVersion")
+        return await (work() if versioned else self._again(work))
+
+    async def _again(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Try anew when the object changed while a webhook was asked."""
+        for _ in range(STALE_TRIES):
+            with contextlib.suppress(Stale):
+                return await work()
+        return await work()
 
     async def _create(self, request: web.BaseRequest, call: Call, form: Form) -> web.StreamResponse:
         if call.resource.namespaced and not call.namespace:
             raise err.method_not_allowed()
-        obj = self.rest.fit(call, await read_body(request))
-        return self._one(call, self.rest.create(call, obj), form, status=201)
+        options.check_write(call.query, "CreateOptions")
+        obj = self.rest.fit(call, await read_body(request, call))
+        return self._one(call, await self.rest.create(call, obj), form, status=201)
 
     def render(self, resource: Resource, stored: Stored) -> bytes:
         """The object's JSON in the version of the resource."""
@@ -140,25 +170,26 @@ class Handlers:
             objects = [self.rest.view(resource, item) for item in page.items]
             include = call.query.get("includeObject", "")
             body = printing.table(resource, objects, version=form.version, include=include, now=self.rest.now())
-            body["metadata"] = {"resourceVersion": str(page.version)}
-            if page.token:
-                body["metadata"] |= {"continue": page.token, "remainingItemCount": page.remaining}
+            body["metadata"] = list_meta(page)
             return msgspec.json.encode(body)
         if form.shape == "PartialObjectMetadata":
             parts = [printing.partial(item.load(), form.version) for item in page.items]
-            meta = {"resourceVersion": str(page.version)} | ({"continue": page.token} if page.token else {})
             head = {"kind": "PartialObjectMetadataList", "apiVersion": f"meta.k8s.io/{form.version}"}
-            return msgspec.json.encode({**head, "metadata": meta, "items": parts})
+            return msgspec.json.encode({**head, "metadata": list_meta(page), "items": parts})
         if resource.definition == "EventsV1Event":
             return list_body(resource, page, [self.render(resource, item) for item in page.items])
         head_bytes = b"{" if resource.crd is None else head_of(resource)
         return list_body(resource, page, [item.render(head_bytes) for item in page.items])
 
     async def _delete(self, request: web.BaseRequest, call: Call, form: Form) -> web.StreamResponse:
-        options = deletion.options_of(await read_body(request), call.query)
+        chosen = deletion.options_of(await read_body(request), call.query)
         resource = call.resource
-        stored = self.rest.find(resource, call.namespace, call.name)
-        state, gone = self.rest.delete(call, stored, options)
+
+        async def work() -> tuple[Stored, Stored, bool]:
+            found = self.rest.find(resource, call.namespace, call.name)
+            return found, *(await self.rest.delete(call, found, chosen))
+
+        stored, state, gone = await self._again(work)
         if not gone or resource.store_key in RETURNS_DELETED:
             return self._one(call, state, form)
         details: dict[str, Any] = {"name": stored.name, "kind": resource.plural, "uid": stored.uid}
@@ -173,11 +204,11 @@ class Handlers:
             raise err.method_not_allowed()
         if "deletecollection" not in resource.verbs or resource.store_key in ("namespaces", "services"):
             raise err.method_not_allowed()
-        options = deletion.options_of(await read_body(request), call.query)
+        chosen = deletion.options_of(await read_body(request), call.query)
         scope = scope_of(resource, call.namespace, call.query)
         page = take_page(self.rest.store, self.rest.store.collection(resource.store_key), scope, call.query)
         for stored in page.items:
-            self.rest.delete(call, stored, options)
+            await self.rest.delete(call, stored, chosen)
         return answer(self._page(call, page, form), form, warnings=call.warnings)
 
     async def _watch(self, request: web.BaseRequest, call: Call, form: Form) -> web.StreamResponse:
@@ -186,9 +217,10 @@ class Handlers:
             raise err.method_not_allowed()
         if call.name:
             query["fieldSelector"] = ",".join(filter(None, [query.get("fieldSelector"), f"metadata.name={call.name}"]))
-        initial = self._initial(query)
+        initial = options.check_watch(query)
         scope = scope_of(resource, call.namespace, query)
-        version = number(query, "resourceVersion")
+        seconds = options.number(query, "timeoutSeconds") or random.randint(1800, 3600)
+        version = options.version(query, watch=True)
         collection = self.rest.store.collection(resource.store_key)
         variant = "|".join((resource.api_version, form.shape, form.version, query.get("includeObject", ""))).encode()
         watcher = Watcher(collection, scope, variant=variant, encoder=self.encoder(resource, form, call))
@@ -205,40 +237,23 @@ class Handlers:
         self.watchers.add(watcher)
         try:
             await response.prepare(request)
-            await self._stream(response, watcher, call, form)
+            await self._stream(response, watcher, call, form, seconds)
         finally:
             watcher.stop()
             self.watchers.discard(watcher)
         return response
-
-    def _initial(self, query: dict[str, str]) -> bool:
-        asked, match = query.get("sendInitialEvents", ""), query.get("resourceVersionMatch", "")
-        if not asked and match:
-            cause = err.Cause(
-                "resourceVersionMatch",
-                "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
-                "FieldValueForbidden",
-            )
-            raise err.invalid("ListOptions", "meta.k8s.io", "", [cause])
-        if asked and match != "NotOlderThan":
-            cause = err.Cause(
-                "resourceVersionMatch",
-                "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-                "FieldValueForbidden",
-            )
-            raise err.invalid("ListOptions", "meta.k8s.io", "", [cause])
-        return asked == "true"
 
     def _bookmark_head(self, resource: Resource, form: Form) -> dict[str, str]:
         if form.shape:
             return {"kind": form.shape, "apiVersion": f"meta.k8s.io/{form.version}"}
         return {"kind": resource.kind, "apiVersion": resource.api_version}
 
-    async def _stream(self, response: web.StreamResponse, watcher: Watcher, call: Call, form: Form) -> None:
+    async def _stream(
+        self, response: web.StreamResponse, watcher: Watcher, call: Call, form: Form, seconds: int
+    ) -> None:
         loop = asyncio.get_running_loop()
-        seconds = number(call.query, "timeoutSeconds") or random.randint(1800, 3600)
         deadline = loop.time() + seconds
-        bookmarks = call.query.get("allowWatchBookmarks", "") in ("1", "true", "True")
+        bookmarks = options.truth(call.query.get("allowWatchBookmarks", ""))
         next_mark = loop.time() + BOOKMARK_SECONDS
         while not watcher.closed:
             left = deadline - loop.time()

@@ -14,28 +14,34 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from hack.devcluster.apiserver import crds, deletion
+from hack.devcluster.apiserver import crds
 from hack.devcluster.apiserver import errors as err
 from hack.devcluster.apiserver.ages import parse_time
 from hack.devcluster.apiserver.calls import SYSTEM, Call
+from hack.devcluster.apiserver.garbage import Garbage, call_of
 from hack.devcluster.apiserver.kinds import Resource
+from hack.devcluster.apiserver.quotas import COLLECTION as QUOTAS
+from hack.devcluster.apiserver.quotas import Quotas
 from hack.devcluster.apiserver.rbac import CLUSTER_ROLES, Rbac
-from hack.devcluster.apiserver.rest import Rest
+from hack.devcluster.apiserver.rest import Rest, run_now
 from hack.devcluster.apiserver.store import Event, Ref, Stored
 
 log = logging.getLogger(__name__)
 EVENT_TTL = timedelta(hours=1)
 SWEEP_SECONDS = 60.0
+_UNCOUNTED = frozenset({"events", "leases.coordination.k8s.io"})
 Obj = dict[str, Any]
 
 
 class Housekeeper:
     """Owner of the queue; `run` works it off."""
 
-    def __init__(self, rest: Rest, rbac: Rbac, *, ca: str, dropped: Callable[[str], None]) -> None:
+    def __init__(self, rest: Rest, rbac: Rbac, quotas: Quotas, *, ca: str, dropped: Callable[[str], None]) -> None:
         self._rest = rest
         self._store = rest.store
         self._rbac = rbac
+        self._quotas = quotas
+        self._garbage = Garbage(rest, self._push)
         self._ca = ca
         self._dropped = dropped
         self._queue: deque[Ref] = deque()
@@ -50,6 +56,7 @@ class Housekeeper:
             self._serve(event)
         if collection == CLUSTER_ROLES:
             self._push(("aggregate", "", ""))
+        self._count(collection, stored.namespace)
         if event.type == "DELETED":
             for dependent in self._store.dependents.get(stored.uid, ()):
                 self._push(dependent)
@@ -61,6 +68,11 @@ class Housekeeper:
             return
         if stored.owners or b'"deletionTimestamp"' in stored.raw or collection == "namespaces":
             self._push(ref)
+
+    def _count(self, collection: str, namespace: str) -> None:
+        quotas = self._store.collections.get(QUOTAS)
+        if quotas is not None and namespace in quotas.by_namespace and collection not in _UNCOUNTED:
+            self._push(("quota", namespace, ""))
 
     def _push_terminating(self, namespace: str) -> None:
         found = self._store.collection("namespaces").get("", namespace)
@@ -129,6 +141,9 @@ class Housekeeper:
         if collection == "aggregate":
             self._aggregate()
             return
+        if collection == "quota":
+            self._quotas.settle(namespace)
+            return
         stored = self._store.collection(collection).get(namespace, name)
         if stored is None:
             return
@@ -140,101 +155,15 @@ class Housekeeper:
         elif collection == crds.STORE_KEY and b'"deletionTimestamp"' in stored.raw:
             self._crd_content(resource, stored)
         if stored.owners:
-            self._owned(resource, stored)
+            self._garbage.owned(resource, stored)
         current = self._store.collection(collection).get(namespace, name)
         if current is not None and b'"deletionTimestamp"' in current.raw:
-            self._terminating(resource, current)
+            self._garbage.terminating(resource, current)
 
     def _resource(self, collection: str) -> Resource | None:
         return next(
             (item for item in self._rest.registry.all() if item.store_key == collection and "list" in item.verbs), None
         )
-
-    def _call(self, resource: Resource, stored: Stored, subresource: str = "") -> Call:
-        query = {"fieldManager": "kube-controller-manager"}
-        return Call(
-            SYSTEM, resource, namespace=stored.namespace, name=stored.name, subresource=subresource, query=query
-        )
-
-    def _owned(self, resource: Resource, stored: Stored) -> None:
-        """Delete an object whose owners are all gone; drop references to absent owners when one is left."""
-        meta = stored.load()["metadata"]
-        if meta.get("deletionTimestamp"):
-            return
-        owners = meta["ownerReferences"]
-        alive = [owner for owner in owners if self._alive(owner, stored)]
-        waiting = [owner for owner in alive if self._foreground(owner)]
-        if alive and len(waiting) < len(alive):
-            if len(alive) < len(owners) or waiting:
-                obj = stored.load()
-                obj["metadata"]["ownerReferences"] = [owner for owner in alive if owner not in waiting] or alive
-                self._store.put(resource.store_key, obj)
-            return
-        policy = "Foreground" if waiting and self._store.dependents.get(stored.uid) else "Background"
-        if deletion.ORPHAN in (meta.get("finalizers") or ()):
-            policy = "Orphan"
-        options = {"propagationPolicy": policy, "preconditions": {"uid": meta["uid"]}}
-        self._rest.delete(self._call(resource, stored), stored, options)
-
-    def _alive(self, owner: Obj, stored: Stored) -> bool:
-        ref = self._store.uids.get(owner.get("uid", ""))
-        return ref is not None and ref[1] in ("", stored.namespace)
-
-    def _foreground(self, owner: Obj) -> bool:
-        collection, namespace, name = self._store.uids[owner["uid"]]
-        found = self._store.collection(collection).get(namespace, name)
-        if found is None or b'"deletionTimestamp"' not in found.raw:
-            return False
-        return deletion.FOREGROUND in (found.load()["metadata"].get("finalizers") or ())
-
-    def _terminating(self, resource: Resource, stored: Stored) -> None:
-        obj = stored.load()
-        finalizers = obj["metadata"].get("finalizers") or []
-        if deletion.ORPHAN in finalizers:
-            self._orphan(stored)
-            self._release(resource, obj, deletion.ORPHAN)
-        elif deletion.FOREGROUND in finalizers:
-            blocking = False
-            for ref in list(self._store.dependents.get(stored.uid, ())):
-                self._push(ref)
-                blocking = blocking or self._blocks(ref, stored.uid)
-            if not blocking:
-                self._release(resource, obj, deletion.FOREGROUND)
-        elif deletion.finished(resource, obj):
-            self._store.remove(resource.store_key, stored)
-
-    def _blocks(self, ref: Ref, uid: str) -> bool:
-        found = self._store.collection(ref[0]).get(ref[1], ref[2])
-        owners = found.load()["metadata"].get("ownerReferences") or () if found is not None else ()
-        return any(owner.get("uid") == uid and owner.get("blockOwnerDeletion") for owner in owners)
-
-    def _orphan(self, stored: Stored) -> None:
-        for collection, namespace, name in list(self._store.dependents.get(stored.uid, ())):
-            found = self._store.collection(collection).get(namespace, name)
-            if found is not None:
-                obj = found.load()
-                left = [owner for owner in obj["metadata"]["ownerReferences"] if owner.get("uid") != stored.uid]
-                obj["metadata"]["ownerReferences"] = left
-                if not left:
-                    del obj["metadata"]["ownerReferences"]
-                self._store.put(collection, obj)
-
-    def _release(self, resource: Resource, obj: Obj, finalizer: str) -> None:
-        meta = obj["metadata"]
-        meta["finalizers"] = [name for name in meta["finalizers"] if name != finalizer]
-        if not meta["finalizers"]:
-            del meta["finalizers"]
-        self._write_or_end(resource, obj)
-
-    def _write_or_end(self, resource: Resource, obj: Obj) -> None:
-        """Store a terminating object, or delete it when nothing holds it any more."""
-        current = self._store.collection(resource.store_key).get(
-            obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
-        )
-        if current is not None and deletion.finished(resource, obj):
-            self._store.remove(resource.store_key, current)
-        else:
-            self._store.put(resource.store_key, obj)
 
     def _namespace(self, resource: Resource, stored: Stored) -> None:
         if stored.fields.get("status.phase") != "Terminating":
@@ -245,7 +174,7 @@ class Housekeeper:
             if not item.namespaced:
                 continue
             for child in list(self._store.collection(item.store_key).scan(stored.name)):
-                _, gone = self._rest.delete(self._call(item, child), child, {"propagationPolicy": "Background"})
+                _, gone = self._rest.remove(call_of(item, child), child, {"propagationPolicy": "Background"})
                 left += not gone
         if left:
             return
@@ -254,7 +183,7 @@ class Housekeeper:
             return
         obj = current.load()
         obj["spec"] = {key: value for key, value in (obj.get("spec") or {}).items() if key != "finalizers"}
-        self._write_or_end(resource, obj)
+        self._garbage.write_or_end(resource, obj)
 
     def _furnish(self, stored: Stored) -> None:
         """The `default` ServiceAccount and the root CA of a namespace."""
@@ -269,7 +198,7 @@ class Housekeeper:
                 and self._store.collection(plural).get(stored.name, obj["metadata"]["name"]) is None
             ):
                 call = Call(SYSTEM, resource, namespace=stored.name, query={"fieldManager": "kube-controller-manager"})
-                self._rest.create(call, self._rest.fit(call, obj))
+                run_now(self._rest.create(call, self._rest.fit(call, obj)))
 
     def _crd_content(self, resource: Resource, stored: Stored) -> None:
         """Delete the custom resources of a definition that is going, then let it go."""
@@ -278,12 +207,12 @@ class Housekeeper:
         left = 0
         if served is not None:
             for child in list(self._store.collection(served.store_key).scan()):
-                _, gone = self._rest.delete(self._call(served, child), child, {})
+                _, gone = self._rest.remove(call_of(served, child), child, {})
                 left += not gone
         if not left:
             obj = stored.load()
             if crds.FINALIZER in (obj["metadata"].get("finalizers") or ()):
-                self._release(resource, obj, crds.FINALIZER)
+                self._garbage.release(resource, obj, crds.FINALIZER)
 
     def _aggregate(self) -> None:
         for stored in list(self._store.collection(CLUSTER_ROLES).scan()):

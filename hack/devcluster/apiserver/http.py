@@ -10,13 +10,14 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 import yaml
 from aiohttp import web
 
+from hack.devcluster.apiserver import duplicates, protobuf
 from hack.devcluster.apiserver import errors as err
-from hack.devcluster.apiserver import protobuf
 from hack.devcluster.apiserver.accept import Form, negotiate
 from hack.devcluster.apiserver.auth import Authenticator
 from hack.devcluster.apiserver.calls import Call, User
@@ -24,6 +25,7 @@ from hack.devcluster.apiserver.kinds import Registry, Resource
 
 log = logging.getLogger(__name__)
 MAX_BODY = 3 * 1024 * 1024
+_EXTRA = "impersonate-extra-"
 _UNSAFE = re.compile(r"[^\x20-\x7e]|[\"\\]")
 
 
@@ -101,18 +103,20 @@ class Shell:
         user = self._authenticator.user_of(request.headers.get("Authorization"))
         if "Impersonate-User" in request.headers:
             user = self._impersonate(user, request)
+        elif any(key.lower().startswith("impersonate-") for key in request.headers):
+            raise err.bad_request("requested impersonation without impersonating a user name")
         path = request.path
         parts = path.strip("/").split("/")
         target = parse_path(parts)
         if target is None:
             self._authorize_path(user, verb_of_method(request.method), path)
             answer = await self._plain(request, parts, negotiate_plain(request))
-            if answer is None:
-                raise err.no_route()
-            return answer
+            return answer if answer is not None else web.Response(status=404, text="404 page not found\n")
         self._authorize(user, verb_of(request, target), target)
         resource = self._registry.find(target.group, target.version, target.plural)
         if resource is None or (target.namespace and not resource.namespaced):
+            if resource is None and target.version not in self._registry.versions(target.group):
+                return web.Response(status=404, text="404 page not found\n")
             raise err.no_route()
         call = Call(
             user=user,
@@ -129,10 +133,25 @@ class Shell:
         """The user to act as; the real one needs the verb `impersonate`."""
         name = request.headers["Impersonate-User"]
         groups = request.headers.getall("Impersonate-Group", [])
-        self._authorize(user, "impersonate", Target("", "v1", "", "users", name, "", watch=False))
-        for group in groups:
-            self._authorize(user, "impersonate", Target("", "v1", "", "groups", group, "", watch=False))
-        return User(name, groups=(*groups, "system:authenticated"))
+        account = name.split(":") if name.startswith("system:serviceaccount:") and name.count(":") == 3 else None
+        wanted = [("serviceaccounts", account[2], account[3])] if account else [("users", "", name)]
+        wanted += [("groups", "", group) for group in groups]
+        for plural, namespace, target in wanted:
+            self._authorize(user, "impersonate", Target("", "v1", namespace, plural, target, "", watch=False))
+        uid, extra = request.headers.get("Impersonate-Uid", ""), dict[str, list[str]]()
+        group = "authentication.k8s.io"
+        if uid:
+            self._authorize(user, "impersonate", Target(group, "v1", "", "uids", uid, "", watch=False))
+        for header in dict.fromkeys(key.lower() for key in request.headers if key.lower().startswith(_EXTRA)):
+            key = unquote(header.removeprefix(_EXTRA))
+            extra[key] = request.headers.getall(header)
+            for value in extra[key]:
+                self._authorize(user, "impersonate", Target(group, "v1", "", "userextras", value, key, watch=False))
+        if account and not groups:
+            groups = ["system:serviceaccounts", f"system:serviceaccounts:{account[2]}"]
+        if name != "system:anonymous" and "system:authenticated" not in groups:
+            groups = [*groups, "system:authenticated"]
+        return User(name, uid=uid, groups=tuple(groups), extra=extra)
 
 
 def negotiate_plain(request: web.BaseRequest) -> Form:
@@ -174,8 +193,11 @@ def verb_of(request: web.BaseRequest, target: Target) -> str:
     return verb
 
 
-async def read_body(request: web.BaseRequest) -> Any:
-    """The decoded body, None when empty. 400 for bad syntax, 415 for a type that is not JSON or YAML."""
+async def read_body(request: web.BaseRequest, call: Call | None = None) -> Any:
+    """The decoded body, None when empty; duplicate fields are noted in `call`.
+
+    400 for bad syntax, 415 for a type that is not JSON, YAML or protobuf.
+    """
     raw = await request.read()
     if len(raw) > MAX_BODY:
         raise err.ApiError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {MAX_BODY}")
@@ -188,12 +210,14 @@ async def read_body(request: web.BaseRequest) -> Any:
         return decode_yaml(raw)
     if media not in ("application/json", "application/octet-stream", "text/plain") and not media.endswith("+json"):
         raise err.unsupported_media("application/json, application/yaml, application/vnd.kubernetes.protobuf")
-    return decode_json(raw)
+    return decode_json(raw, call)
 
 
-def decode_json(raw: bytes) -> Any:
-    """JSON, or 400."""
+def decode_json(raw: bytes, call: Call | None = None) -> Any:
+    """JSON, or 400. Duplicate fields are noted in `call`."""
     try:
+        if call is not None and call.query.get("fieldValidation") != "Ignore":
+            call.duplicates += duplicates.paths(raw)
         return msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise err.bad_request(f"unable to decode the body as JSON: {problem}") from problem

@@ -91,6 +91,7 @@ def _named(resource: Resource, short: str, more: dict[str, Any]) -> Resource:
 _ALL = ("all",)
 _FLAT: dict[str, Any] = {"status": False}
 _CLUSTER: dict[str, Any] = {"namespaced": False}
+_API_EXTENSION: dict[str, Any] = {"categories": ("api-extensions",)}
 _REVIEW: dict[str, Any] = {"status": False, "verbs": _MADE, "namespaced": False}
 _RBAC, _ADMISSION = "rbac.authorization.k8s.io", "admissionregistration.k8s.io"
 
@@ -160,6 +161,15 @@ BUILTINS: tuple[Resource, ...] = (
         **_FLAT,
         **_CLUSTER,
         categories=("api-extensions",),
+    ),
+    _in(_ADMISSION, "ValidatingAdmissionPolicy", "validatingadmissionpolicies", **_CLUSTER, **_API_EXTENSION),
+    _in(
+        _ADMISSION,
+        "ValidatingAdmissionPolicyBinding",
+        "validatingadmissionpolicybindings",
+        **_FLAT,
+        **_CLUSTER,
+        **_API_EXTENSION,
     ),
     _in("authentication.k8s.io", "TokenReview", "tokenreviews", **_REVIEW),
     _in("authentication.k8s.io", "SelfSubjectReview", "selfsubjectreviews", **_REVIEW),

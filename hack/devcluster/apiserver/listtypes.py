@@ -58,6 +58,8 @@ LISTS: dict[tuple[str, str], ListRule] = {
     ("V1MutatingWebhookConfiguration", "webhooks"): by("name"),
     ("V1ValidatingWebhookConfiguration", "webhooks"): by("name"),
     ("V1MutatingWebhook", "matchConditions"): by("name"),
+    ("V1ValidatingAdmissionPolicySpec", "matchConditions"): by("name"),
+    ("V1ValidatingAdmissionPolicySpec", "variables"): by("name"),
     ("V1ValidatingWebhook", "matchConditions"): by("name"),
     ("V1HorizontalPodAutoscalerStatus", "conditions"): CONDITIONS,
     ("V1PersistentVolumeClaimStatus", "conditions"): CONDITIONS,
@@ -71,7 +73,7 @@ ATOMIC_DEFINITIONS = frozenset(
         *["V1SecretKeySelector", "V1ConfigMapKeySelector", "V1ObjectFieldSelector", "V1ResourceFieldSelector"],
         *["V1OwnerReference", "V1TypedLocalObjectReference", "V1SecretReference", "V1EndpointAddress"],
         *["CoreV1EndpointPort", "DiscoveryV1EndpointPort", "V1RoleRef", "RbacV1Subject", "V1TopologySelectorTerm"],
-        *["V1ScopeSelector", "V1ScopedResourceSelectorRequirement", "V1FileKeySelector"],
+        *["V1ScopeSelector", "V1ScopedResourceSelectorRequirement", "V1FileKeySelector", "V1MatchResources"],
     }
 )
 

@@ -213,12 +213,15 @@ def update(
 
 _STRUCTS = ("spec", "status", "template", "strategy", "metadata", "jobTemplate", "updateStrategy")
 
+_LISTS = ("containers", "rules", "endpoints")
+
 
 def skeleton(obj: Mapping[str, Any], depth: int = 0) -> dict[str, Any]:
     """The zero value of a built-in object: Go structs that are no pointers exist before anybody set them."""
-    found = {
+    found: dict[str, Any] = {
         key: skeleton(value, depth + 1)
         for key, value in obj.items()
         if key in _STRUCTS and isinstance(value, dict) and depth < 5
     }
+    found |= {key: [] for key in _LISTS if isinstance(obj.get(key), list) and depth < 5}
     return found | ({"metadata": {}} if depth == 0 else {})

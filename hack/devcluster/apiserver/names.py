@@ -94,8 +94,11 @@ def check_labels(labels: Mapping[str, Any], path: str) -> list[Cause]:
     return causes
 
 
-def check_metadata(kind: str, meta: Mapping[str, Any]) -> list[Cause]:
-    """Causes for the name, labels, annotations, owner references and finalizers of an object."""
+def check_metadata(kind: str, meta: Mapping[str, Any], *, core: bool = True) -> list[Cause]:
+    """Causes for the name, labels, annotations, owner references and finalizers of an object.
+
+    Kinds of the `core` of Kubernetes take no finalizer of one word but the known ones; others do.
+    """
     causes: list[Cause] = []
     name = meta.get("name", "")
     if not name:
@@ -110,14 +113,47 @@ def check_metadata(kind: str, meta: Mapping[str, Any]) -> list[Cause]:
             causes.append(invalid_value("metadata.annotations", key, problem))
     if size > ANNOTATION_BYTES:
         causes.append(Cause("metadata.annotations", "Too long: may not be more than 262144 bytes", "FieldValueTooLong"))
-    for at, owner in enumerate(meta.get("ownerReferences") or ()):
-        for field in ("apiVersion", "kind", "name", "uid"):
-            if not owner.get(field):
-                causes.append(invalid_value(f"metadata.ownerReferences[{at}].{field}", "", "must not be empty"))
+    causes += _check_owners(meta.get("ownerReferences") or [])
     for at, finalizer in enumerate(meta.get("finalizers") or ()):
+        path = f"metadata.finalizers[{at}]"
         if problem := key_problem(finalizer):
-            causes.append(invalid_value(f"metadata.finalizers[{at}]", finalizer, problem))
+            causes.append(invalid_value(path, finalizer, problem))
+        elif core and "/" not in finalizer and finalizer not in _FINALIZERS:
+            why = "name is neither a standard finalizer name nor is it fully qualified"
+            causes.append(invalid_value(path, finalizer, why))
     if {"orphan", "foregroundDeletion"} <= set(meta.get("finalizers") or ()):
         why = "finalizer orphan and foregroundDeletion cannot be both set"
         causes.append(invalid_value("metadata.finalizers", meta["finalizers"], why))
+    return causes
+
+
+_FINALIZERS = frozenset({"orphan", "foregroundDeletion", "kubernetes"})
+_CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]+")
+CONFIG_KEY_WORDS = (
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or "
+    "'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+)
+
+
+def _check_owners(owners: list[Any]) -> list[Cause]:
+    causes: list[Cause] = []
+    controllers = 0
+    for owner in owners:
+        for field in ("apiVersion", "kind", "name", "uid"):
+            if not owner.get(field):
+                word = "version must not be empty" if field == "apiVersion" else "must not be empty"
+                causes.append(invalid_value(f"metadata.ownerReferences.{field}", "", word))
+        controllers += bool(owner.get("controller"))
+    if controllers > 1:
+        why = "Only one reference can have Controller set to true."
+        causes.append(invalid_value("metadata.ownerReferences", owners, why))
+    return causes
+
+
+def check_config_keys(data: Mapping[str, Any], path: str) -> list[Cause]:
+    """Causes for keys of a ConfigMap or Secret."""
+    causes: list[Cause] = []
+    for key in data:
+        if not _CONFIG_KEY.fullmatch(key) or len(key) > 253:
+            causes.append(invalid_value(f"{path}[{key}]", key, CONFIG_KEY_WORDS))
     return causes

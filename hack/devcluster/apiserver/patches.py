@@ -29,7 +29,9 @@ def merge_patch(target: Any, patch: Any) -> Any:
 def json_patch(target: Any, operations: Any) -> Any:
     """RFC 6902, all or nothing."""
     if not isinstance(operations, list):
-        raise bad_request("error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch")
+        raise bad_request(
+            "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp"
+        )
     document = copy.deepcopy(target)
     for operation in operations:
         if not isinstance(operation, Mapping) or "op" not in operation or "path" not in operation:
@@ -39,9 +41,8 @@ def json_patch(target: Any, operations: Any) -> Any:
 
 
 def _failed(message: str) -> ApiError:
-    return ApiError(
-        422, "Invalid", f"the server rejected our request due to an error in our request: {message}", details={}
-    )
+    del message  # upstream's answer does not tell; the words stay in the code for its reader
+    return ApiError(422, "Invalid", "the server rejected our request due to an error in our request", details={})
 
 
 def _pointer(path: Any) -> list[str]:
@@ -59,7 +60,7 @@ def _operate(document: Any, operation: Mapping[str, Any]) -> Any:
             _take(document, parts)
             return document
         case "replace":
-            if parts:
+            if parts and isinstance(_find(document, parts[:-1]), list):
                 _take(document, parts)
             return _add(document, parts, _value(operation))
         case "move":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from hack.devcluster.apiserver import errors as err
 from hack.devcluster.apiserver import managed, ssa
 from hack.devcluster.apiserver.calls import Call
@@ -24,29 +26,46 @@ class Patching:
     def __init__(self, rest: Rest) -> None:
         self._rest = rest
 
-    def patch(self, call: Call, media: str, body: Any) -> tuple[Stored, int]:
+    def check_media(self, call: Call, media: str) -> None:
+        """415 for a form of patch that the kind does not take."""
+        forms = [JSON_PATCH, MERGE, *([STRATEGIC] if call.resource.crd is None else []), APPLY]
+        if media not in forms:
+            known = call.resource.crd is not None and media == STRATEGIC
+            raise err.unsupported_media(", ".join(forms) if known else "")
+
+    async def patch(self, call: Call, media: str, body: Any) -> tuple[Stored, int]:
         """(result, 200 or 201)."""
         if media == APPLY:
-            return self.apply(call, body)
-        if media not in (JSON_PATCH, MERGE, STRATEGIC) or (media == STRATEGIC and call.resource.crd is not None):
-            forms = [JSON_PATCH, MERGE, *([STRATEGIC] if call.resource.crd is None else []), APPLY]
-            raise err.unsupported_media(", ".join(forms))
+            return await self.apply(call, body)
         stored = self._rest.find(call.resource, call.namespace, call.name)
         old = self._rest.view(call.resource, stored)
         new = self.patched(call, media, old, body)
-        return self._rest.replace(call, stored, self._rest.fit(call, new), partial=True), 200
+        return await self._rest.replace(call, stored, self._typed_patch(call, media, new), partial=True), 200
+
+    def _typed_patch(self, call: Call, media: str, new: Any) -> Obj:
+        """The patched object with the types of its kind; a misfit is a fault of the patch, so 422 instead of 400."""
+        if call.resource.crd is not None or media == STRATEGIC:
+            return self._rest.fit(call, new)
+        shown = msgspec.json.encode(new).decode()
+        try:
+            return self._rest.fit(call, new)
+        except err.ApiError as problem:
+            why = problem.message.rpartition("cannot be handled as a ")[2].partition(": ")[2] or problem.message
+            raise err.invalid("", "", "", [err.invalid_value("patch", shown, why)]) from problem
 
     def patched(self, call: Call, media: str, old: Obj, body: Any) -> Any:
         """The patched object. 400 or 422 for a bad patch."""
         if media == JSON_PATCH:
             return json_patch(old, body)
         if not isinstance(body, dict):
-            raise err.bad_request("error decoding patch: a merge patch is an object")
+            raise err.bad_request(
+                "error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}"
+            )
         if media == MERGE:
             return merge_patch(old, body)
         return strategic_merge(old, body, self._rest.registry.schema(call.resource))
 
-    def apply(self, call: Call, body: Any) -> tuple[Stored, int]:
+    async def apply(self, call: Call, body: Any) -> tuple[Stored, int]:
         """Server-side apply; creates the object when it does not exist."""
         resource = call.resource
         config = self._config(call, body)
@@ -60,14 +79,14 @@ class Patching:
             raise err.conflict(resource.plural, resource.group, call.name, why)
         merged, entries = self._merge(call, live, config)
         if stored is None:
-            return self._rest.create(call, self._rest.fit(call, merged), entries=entries), 201
+            return await self._rest.create(call, self._rest.fit(call, merged), entries=entries), 201
         for field in ("resourceVersion", "uid"):
             if config["metadata"].get(field):
                 merged["metadata"][field] = config["metadata"][field]
-        return self._rest.replace(call, stored, self._rest.fit(call, merged), entries=entries, partial=True), 200
+        return await self._rest.replace(call, stored, self._rest.fit(call, merged), entries=entries, partial=True), 200
 
     def _merge(self, call: Call, live: Obj | None, config: Obj) -> tuple[Obj, list[Obj]]:
-        resource = call.resource
+        resource, space = call.resource, config["metadata"].get("namespace", "")
         try:
             merged, managers = ssa.apply(
                 live=live,
@@ -81,9 +100,9 @@ class Patching:
                 now=self._rest.stamp(),
             )
         except ssa.SchemaMismatch as problem:
-            where = f"{call.namespace}/{call.name}; {resource.api_version}, Kind={resource.kind}"
+            where = f"{space}/{call.name}; {resource.api_version}, Kind={resource.kind}"
             message = f"failed to create typed patch object ({where}): {problem}"
-            raise err.ApiError(500, "InternalError", message) from problem
+            raise err.ApiError(500, "", message) from problem
         return merged, managed.encode(managers)
 
     def _config(self, call: Call, body: Any) -> Obj:
@@ -94,10 +113,8 @@ class Patching:
         if not isinstance(body, dict):
             raise err.bad_request("error decoding YAML: an apply configuration is an object")
         if body.get("apiVersion") != resource.api_version or body.get("kind") != resource.kind:
-            got = f"{body.get('apiVersion', '')}, Kind={body.get('kind', '')}"
-            raise err.bad_request(
-                f"the apply configuration ({got}) must be of {resource.api_version}, Kind={resource.kind}"
-            )
+            group, _, version = str(body.get("apiVersion") or "").rpartition("/")
+            raise err.bad_request(f"invalid object type: {group}/{version}, Kind={body.get('kind', '')}")
         meta = body.setdefault("metadata", {}) or {}
         body["metadata"] = meta
         if not isinstance(meta, dict):
@@ -108,7 +125,7 @@ class Patching:
             raise err.bad_request(
                 f"the name of the object ({meta['name']}) does not match the name on the URL ({call.name})"
             )
-        if call.namespace and meta.setdefault("namespace", call.namespace) != call.namespace:
+        if call.namespace and meta.get("namespace", call.namespace) != call.namespace:
             raise err.bad_request(
                 "the namespace of the provided object does not match the namespace sent on the request"
             )
@@ -122,9 +139,10 @@ class Patching:
         unknown: list[str] = []
         fitted = self._rest.conformed(call, body, unknown)
         if unknown:
-            where = f"{call.namespace}/{call.name}; {call.resource.api_version}, Kind={call.resource.kind}"
+            space = body["metadata"].get("namespace", "")
+            where = f"{space}/{call.name}; {call.resource.api_version}, Kind={call.resource.kind}"
             message = f"failed to create typed patch object ({where}): .{unknown[0]}: field not declared in schema"
-            raise err.ApiError(500, "InternalError", message)
+            raise err.ApiError(500, "", message)
         return fitted
 
 

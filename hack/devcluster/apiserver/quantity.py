@@ -56,3 +56,10 @@ def _with_binary(value: Decimal) -> str:
         if number % (1024**power) == 0:
             return f"{number // 1024**power}{name}"
     return str(number)
+
+
+def of_number(value: Decimal, *, binary: bool = False) -> str:
+    """The canonical text of a number; whole numbers of bytes with binary units when asked."""
+    if binary and value == value.to_integral_value():
+        return _with_binary(value)
+    return canonical(format(value, "f"))

@@ -1,6 +1,6 @@
 """RBAC: may this user do that? Roles, ClusterRoles with aggregation, bindings; rules compiled once per change.
 
-Only `system:masters` skips the check. Escalation checks are not made: devcluster trusts whoever may write roles.
+Only `system:masters` skips the check. Who may write roles and bindings is `escalation`'s matter.
 """
 
 from __future__ import annotations
@@ -104,6 +104,13 @@ class Rbac:
         role = stored.load()
         return tuple(self.aggregated(role) if role.get("aggregationRule") else role.get("rules") or ())
 
+    def rules_of(self, ref: Mapping[str, Any], namespace: str) -> tuple[Rule, ...] | None:
+        """The rules of a role that a binding names; None when there is no such role."""
+        cluster = ref.get("kind") == "ClusterRole"
+        collection = self._store.collection(CLUSTER_ROLES if cluster else ROLES)
+        found = collection.get("" if cluster else namespace, ref.get("name", ""))
+        return None if found is None else self._role(ref, namespace)
+
     def aggregated(self, role: Mapping[str, Any]) -> list[Rule]:
         """The rules of an aggregating ClusterRole, from those its selectors choose."""
         selectors = (role.get("aggregationRule") or {}).get("clusterRoleSelectors") or ()
@@ -114,6 +121,28 @@ class Rbac:
             ):
                 found += [rule for rule in stored.load().get("rules") or () if rule not in found]
         return found
+
+    def reason(self, user: User, ask: Attributes) -> str:
+        """Which binding allows a request, in upstream's words; empty when none does or none was asked."""
+        if user.master:
+            return ""
+        subjects = [("User", user.name), *(("Group", name) for name in user.groups)]
+        for collection in (CLUSTER_BINDINGS, BINDINGS):
+            for stored in sorted(self._store.collection(collection).scan(), key=lambda item: item.name):
+                if stored.namespace and stored.namespace != ask.namespace:
+                    continue
+                binding = stored.load()
+                ref = binding.get("roleRef") or {}
+                for subject in binding.get("subjects") or ():
+                    who = _subject(subject, stored.namespace)
+                    if who in subjects and any(allows(rule, ask) for rule in self._role(ref, stored.namespace)):
+                        shown = f"{stored.name}/{stored.namespace}" if stored.namespace else stored.name
+                        kind = "RoleBinding" if stored.namespace else "ClusterRoleBinding"
+                        name = f"{subject.get('name')}/{subject.get('namespace')}"
+                        target = name if subject.get("kind") == "ServiceAccount" else subject.get("name")
+                        head = f'RBAC: allowed by {kind} "{shown}" of {ref.get("kind")} "{ref.get("name")}"'
+                        return f'{head} to {subject.get("kind")} "{target}"'
+        return ""
 
     def permits(self, user: User, ask: Attributes) -> bool:
         """Whether the request is allowed."""

@@ -1,30 +1,51 @@
-"""The verbs of the API on stored objects: read, decide, write, in one step of the event loop.
+"""The verbs of the API on stored objects: read, decide, write.
 
-The order of work is upstream's: decode and fit, prepare (what the endpoint may change), defaults, admission,
-managedFields, validation, then the write. A write that changes nothing is no write: the resource version stays.
+The order of work is upstream's: decode and fit, prepare (what the endpoint may change), defaults, managedFields,
+mutating admission, validation, validating admission, then the write. A write that changes nothing is no write: the
+resource version stays. The verbs are coroutines because webhooks are asked in between; without a webhook they never
+wait, so a read and the write that depends on it stay one step of the loop. After a wait the object is looked at again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import random
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from hack.devcluster.apiserver import deletion, eventapi, managed, strategy
+from hack.devcluster.apiserver import deletion, eventapi, fitting, managed, strategy, writes
 from hack.devcluster.apiserver import errors as err
-from hack.devcluster.apiserver.calls import Call
-from hack.devcluster.apiserver.conform import WrongType, conform, format_time
+from hack.devcluster.apiserver.calls import SYSTEM, Call
+from hack.devcluster.apiserver.conform import format_time
 from hack.devcluster.apiserver.defaults import apply_defaults
 from hack.devcluster.apiserver.kinds import Registry, Resource
 from hack.devcluster.apiserver.names import check_metadata
 from hack.devcluster.apiserver.store import Store, Stored, encode
 
 Obj = dict[str, Any]
+T = TypeVar("T")
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
-_WRITE_TRIES = 5
+
+
+class Stale(err.ApiError):
+    """The object changed while a webhook was asked: a patch is tried again, a client with a version sees 409."""
+
+    def __init__(self, call: Call) -> None:
+        found = err.conflict(call.resource.plural, call.resource.group, call.name)
+        super().__init__(found.code, found.reason, found.message, details=found.details)
+
+
+def run_now(work: Coroutine[Any, Any, T]) -> T:
+    """The result of a verb that asks no webhook, as those of the system user: it never waits."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    raise RuntimeError("the work would have waited")
 
 
 @dataclass(slots=True)
@@ -34,6 +55,9 @@ class Hooks:
     admit: list[Callable[[Call, Obj, Obj | None], None]] = field(default_factory=list)
     validate: list[Callable[[Call, Obj, Obj | None], list[err.Cause]]] = field(default_factory=list)
     deleting: list[Callable[[Call, Stored], None]] = field(default_factory=list)
+    last: list[Callable[[Call, Obj, Obj | None], None]] = field(default_factory=list)
+    mutate: Callable[[Call, Obj | None, Obj | None], Awaitable[Any]] | None = None
+    confirm: Callable[[Call, Obj | None, Obj | None], Awaitable[None]] | None = None
 
 
 class Rest:
@@ -66,75 +90,57 @@ class Rest:
 
     def fit(self, call: Call, obj: Any) -> Obj:
         """Check head and types of a body; unknown fields are dropped, reported or refused as asked."""
-        resource = call.resource
-        if not isinstance(obj, dict):
-            raise err.bad_request("the body of the request must be an object")
-        kind, version = obj.get("kind") or resource.kind, obj.get("apiVersion") or resource.api_version
-        if kind != resource.kind or version != resource.api_version:
-            raise err.bad_request(
-                f'{kind} in version "{version}" cannot be handled as a {resource.kind}: '
-                f"the API version in the data ({version}) does not match the expected API version "
-                f"({resource.api_version})"
-            )
-        obj["kind"], obj["apiVersion"] = kind, version
-        if obj.get("metadata") is None:
-            obj["metadata"] = {}
-        if not isinstance(obj["metadata"], dict):
-            raise err.bad_request(
-                f'{kind} in version "{version}" cannot be handled as a {kind}: metadata must be an object'
-            )
-        unknown: list[str] = []
-        fitted: Obj = self.conformed(call, obj, unknown)
-        self._report(call, unknown)
-        return fitted
+        return fitting.fit(self.registry, call, obj)
 
     def conformed(self, call: Call, obj: Obj, unknown: list[str]) -> Obj:
         """The object with the types of its kind, in place; 400 for a wrong type."""
-        resource = call.resource
-        try:
-            if resource.crd is not None:
-                meta = self.registry.types.node("V1ObjectMeta")
-                obj["metadata"] = conform(obj["metadata"], meta, unknown, "metadata")
-                resource.crd.prune(obj, unknown)
-            else:
-                conform(obj, self.registry.schema(resource), unknown)
-        except WrongType as problem:
-            kind = resource.kind
-            message = f'{kind} in version "{resource.version}" cannot be handled as a {kind}: json: {problem.message}'
-            raise err.bad_request(message) from problem
-        return obj
+        return fitting.conformed(self.registry, call, obj, unknown)
 
-    def _report(self, call: Call, unknown: list[str]) -> None:
-        if not unknown or call.validation == "Ignore":
-            return
-        if call.validation == "Strict":
-            text = ", ".join(f'unknown field "{path}"' for path in unknown)
-            raise err.bad_request(
-                f'{call.resource.kind} in version "{call.resource.version}" cannot be handled as a '
-                f"{call.resource.kind}: strict decoding error: {text}"
-            )
-        call.warnings += [f'unknown field "{path}"' for path in unknown]
-
-    def create(self, call: Call, obj: Obj, *, entries: list[Obj] | None = None) -> Stored:
+    async def create(self, call: Call, obj: Obj, *, entries: list[Obj] | None = None) -> Stored:
         """Store a new, fitted object. `entries` are the managedFields of a server-side apply."""
         resource = call.resource
         meta = obj["metadata"]
         self._place(call, meta)
         sent = meta.pop("managedFields", None)
         if meta.get("resourceVersion"):
-            raise err.bad_request("resourceVersion should not be set on objects to be created")
+            raise err.ApiError(500, "", "resourceVersion should not be set on objects to be created")
         meta["uid"] = str(uuid.uuid4())
         meta["creationTimestamp"] = self.stamp()
         strategy.prepare_create(resource, obj)
-        obj = self._complete(call, obj, None)
+        obj = self._default(call, obj)
         if entries is not None:
             meta["managedFields"] = entries
         else:
             self._own(call, obj, None, sent)
+        obj = await self._admit(call, obj, None)
         self._validate(call, obj, None)
+        await self._review(call, obj, None)
         if self.store.collection(resource.store_key).get(meta.get("namespace", ""), meta["name"]) is not None:
             raise err.already_exists(resource.plural, resource.group, meta["name"])
         return self._commit(call, obj)
+
+    async def _admit(self, call: Call, obj: Obj, old: Obj | None) -> Obj:
+        """Mutating admission: the server's own, then webhooks."""
+        for admit in self.hooks.admit:
+            admit(call, obj, old)
+        if self.hooks.mutate is not None and call.user is not SYSTEM:
+            obj = await self.hooks.mutate(call, obj, old)
+        return obj
+
+    def readmit(self, call: Call, obj: Obj, old: Obj | None) -> Obj:
+        """An object that a webhook changed: types, defaults and the server's own admission once more."""
+        obj = self._default(call, self.conformed(call, obj, []))
+        for admit in self.hooks.admit:
+            admit(call, obj, old)
+        return obj
+
+    async def _review(self, call: Call, obj: Obj | None, old: Obj | None) -> None:
+        """Validating admission: policies, webhooks, and at the end the quotas."""
+        if self.hooks.confirm is not None and call.user is not SYSTEM:
+            await self.hooks.confirm(call, obj, old)
+        if obj is not None:
+            for check in self.hooks.last:
+                check(call, obj, old)
 
     def _place(self, call: Call, meta: Obj) -> None:
         resource = call.resource
@@ -156,11 +162,11 @@ class Rest:
             cause = err.required("metadata.name", "name or generateName is required")
             raise err.invalid(resource.kind, resource.group, "", [cause])
 
-    def _complete(self, call: Call, obj: Obj, old: Obj | None) -> Obj:
-        """Defaults and synchronous admission; the object comes back in its stored version."""
+    def _default(self, call: Call, obj: Obj) -> Obj:
+        """Defaults; the object comes back in its stored version."""
         resource = call.resource
-        _drop_empty(obj["metadata"])
-        if resource.definition == "EventsV1Event":
+        writes.drop_empty(obj["metadata"])
+        if resource.definition == "EventsV1Event" and obj.get("apiVersion") != "v1":
             obj.update(core := eventapi.to_core(obj))
             for key in [key for key in obj if key not in core]:
                 del obj[key]
@@ -168,11 +174,13 @@ class Rest:
             resource.crd.default(obj)
         else:
             apply_defaults(resource.store_key, obj)
-        for admit in self.hooks.admit:
-            admit(call, obj, old)
         return obj
 
     def _own(self, call: Call, obj: Obj, old: Obj | None, sent: Any) -> None:
+        with contextlib.suppress(KeyError):  # a list item without its key: validation will say so
+            self._owned(call, obj, old, sent)
+
+    def _owned(self, call: Call, obj: Obj, old: Obj | None, sent: Any) -> None:
         resource = call.resource
         managed.update(
             resource_status=resource.status,
@@ -188,7 +196,10 @@ class Rest:
         )
 
     def _validate(self, call: Call, obj: Obj, old: Obj | None) -> None:
-        causes = check_metadata(call.resource.kind, obj["metadata"]) if call.subresource != "status" else []
+        core = call.resource.crd is None and call.resource.group != "apiextensions.k8s.io"
+        causes: list[err.Cause] = []
+        if call.subresource != "status":
+            causes = check_metadata(call.resource.kind, obj["metadata"], core=core)
         for check in self.hooks.validate:
             causes += check(call, obj, old)
         if causes:
@@ -208,39 +219,61 @@ class Rest:
         meta = obj["metadata"]
         return Stored(meta.get("namespace", ""), meta["name"], "", 0, raw, {}, {}, (), raw.index(b'"metadata":'))
 
-    def replace(
+    async def replace(
         self, call: Call, stored: Stored, obj: Obj, *, entries: list[Obj] | None = None, partial: bool = False
     ) -> Stored:
-        """Store a fitted new state. `partial` (a patch) does not need a resourceVersion."""
+        """Store a fitted new state. `partial` (a patch) does not need a resourceVersion.
+
+        Raises `Stale` when a webhook took its time and the object changed meanwhile.
+        """
         resource = call.resource
         old = self.view(resource, stored)
         meta = obj["metadata"]
-        self._lock(call, meta, old["metadata"], partial=partial)
+        writes.lock(call, meta, old["metadata"], partial=partial)
         sent = meta.pop("managedFields", None)
         strategy.prepare_update(resource, obj, old, call.subresource)
         meta = obj["metadata"]
         sent_fields = meta.pop("managedFields", None) if call.subresource == "status" else sent
-        obj = self._complete(call, obj, old)
+        obj = self._default(call, obj)
         if resource.definition == "EventsV1Event":
             old = stored.load()
         if entries is not None:
             meta["managedFields"] = entries
         else:
             self._own(call, obj, old, sent if sent is not None else sent_fields)
+        obj = await self._admit(call, obj, old)
+        meta = obj["metadata"]
         meta["resourceVersion"] = old["metadata"]["resourceVersion"]
-        if self._unchanged(obj, old):
+        self._fresh(call, stored)
+        if writes.unchanged(obj, old):
             return stored
         if strategy.bumps(resource, obj, old, call.subresource):
             meta["generation"] = int(meta.get("generation", 0)) + 1
         self._validate(call, obj, old)
+        await self._review(call, obj, old)
+        self._fresh(call, stored)
         if deletion.finished(resource, obj) and not call.dry_run:
             return self._last_write(call, stored, obj)
         return self._commit(call, obj)
 
-    def delete(self, call: Call, stored: Stored, options: Obj) -> tuple[Stored, bool]:
+    def _fresh(self, call: Call, stored: Stored) -> None:
+        current = self.store.collection(call.resource.store_key).get(stored.namespace, stored.name)
+        if current is not stored:
+            raise Stale(call)
+
+    async def delete(self, call: Call, stored: Stored, options: Obj) -> tuple[Stored, bool]:
         """(last or terminating state, whether it is gone)."""
         for check in self.hooks.deleting:
             check(call, stored)
+        if self.hooks.mutate is not None and call.user is not SYSTEM:
+            old = self.view(call.resource, stored)
+            await self.hooks.mutate(call, None, old)
+            await self._review(call, None, old)
+            self._fresh(call, stored)
+        return self.remove(call, stored, options)
+
+    def remove(self, call: Call, stored: Stored, options: Obj) -> tuple[Stored, bool]:
+        """Delete without admission: what the server's own controllers do."""
         return deletion.delete(
             self.store,
             call.resource,
@@ -256,45 +289,3 @@ class Rest:
             obj["apiVersion"] = call.resource.crd.storage_api_version
         self.store.remove(call.resource.store_key, stored)
         return self.unstored(call.resource, obj)
-
-    def _lock(self, call: Call, meta: Obj, old: Obj, *, partial: bool) -> None:
-        resource = call.resource
-        name, namespace = meta.setdefault("name", call.name), meta.get("namespace")
-        if name != old["name"]:
-            raise err.bad_request(f"the name of the object ({name}) does not match the name on the URL ({old['name']})")
-        if namespace not in (None, "", old.get("namespace")):
-            asked = old.get("namespace", "")
-            raise err.bad_request(
-                f"the namespace of the object ({namespace}) does not match the namespace on the request ({asked})"
-            )
-        if meta.get("uid") not in (None, "", old["uid"]):
-            why = f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {old['uid']}"
-            raise err.conflict(resource.plural, resource.group, name, why)
-        version = meta.get("resourceVersion")
-        if version and version != old["resourceVersion"]:
-            raise err.conflict(resource.plural, resource.group, name)
-        if not version and resource.crd is not None and not partial:
-            cause = err.Cause("metadata.resourceVersion", "Invalid value: 0: must be specified for an update")
-            raise err.invalid(resource.kind, resource.group, name, [cause])
-
-    def _unchanged(self, obj: Obj, old: Obj) -> bool:
-        new_meta, old_meta = obj["metadata"], old["metadata"]
-        if _without_times(new_meta) != _without_times(old_meta):
-            return False
-        skip = ("metadata", "apiVersion")
-        return {k: v for k, v in obj.items() if k not in skip} == {k: v for k, v in old.items() if k not in skip}
-
-
-def _drop_empty(meta: Obj) -> None:
-    for name in ("labels", "annotations", "finalizers", "ownerReferences"):
-        if name in meta and not meta[name]:
-            del meta[name]
-
-
-def _without_times(meta: Mapping[str, Any]) -> Obj:
-    plain = {
-        key: value for key, value in meta.items() if key not in ("managedFields", "labels", "annotations") or value
-    }
-    if "managedFields" in plain:
-        plain["managedFields"] = [{k: v for k, v in entry.items() if k != "time"} for entry in plain["managedFields"]]
-    return plain

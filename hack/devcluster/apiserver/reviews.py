@@ -40,11 +40,14 @@ class Reviews:
     def _answering(self, ask: Any) -> Any:
         async def handle(request: web.BaseRequest, call: Call, form: Form) -> web.StreamResponse:
             body = self._rest.fit(call, await read_body(request))
-            result = {"kind": body["kind"], "apiVersion": body["apiVersion"], "metadata": {"creationTimestamp": None}}
+            result = {"kind": body["kind"], "apiVersion": body["apiVersion"], "metadata": {}}
             result["spec"] = body.get("spec") or {}
             result["status"] = ask(call, result["spec"])
             if call.resource.plural == "selfsubjectreviews":
                 del result["spec"]
+                result["metadata"] = {"creationTimestamp": self._rest.stamp()}
+            elif call.resource.plural == "selfsubjectrulesreviews":
+                result["spec"] = {}
             return answer(msgspec.json.encode(result), Form(yaml=form.yaml), status=201, warnings=call.warnings)
 
         return handle
@@ -54,7 +57,7 @@ class Reviews:
         try:
             user = self._authenticator.user_of_token(str(spec.get("token") or ""))
         except err.ApiError:
-            return {"authenticated": False, "error": "invalid bearer token", "user": {}}
+            return {"error": "invalid bearer token", "user": {}}
         return {"authenticated": True, "user": user.as_info(), "audiences": spec.get("audiences") or [ISSUER]}
 
     def myself(self, call: Call, spec: Obj) -> Obj:
@@ -71,14 +74,16 @@ class Reviews:
             cause = err.invalid_value(
                 "spec.user", spec.get("user", ""), "at least one of user or group must be specified"
             )
-            raise err.invalid(call.resource.kind, call.resource.group, "", [cause])
+            raise err.invalid("", call.resource.group, "", [cause])
         user = User(spec.get("user") or "", groups=tuple(spec.get("groups") or ()))
         return self._decide(user, spec)
 
     def _decide(self, user: User, spec: Obj) -> Obj:
         resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
         if bool(resource) == bool(path):
-            raise err.bad_request("exactly one of nonResourceAttributes or resourceAttributes must be specified")
+            why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+            cause = err.invalid_value("spec.resourceAttributes", resource, why)
+            raise err.invalid("", "authorization.k8s.io", "", [cause])
         if resource is None or path:
             path = path or {}
             allowed = self._rbac.permits_path(user, path.get("verb", ""), path.get("path", ""))
@@ -91,7 +96,8 @@ class Reviews:
             namespace=resource.get("namespace", ""),
             name=resource.get("name", ""),
         )
-        return {"allowed": self._rbac.permits(user, ask)}
+        why = self._rbac.reason(user, ask)
+        return {"allowed": True, "reason": why} if why else {"allowed": self._rbac.permits(user, ask)}
 
     def own_rules(self, call: Call, spec: Obj) -> Obj:
         """SelfSubjectRulesReview."""

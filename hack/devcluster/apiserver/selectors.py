@@ -56,7 +56,7 @@ class _Parser:
         found: set[str] = set()
         while self.peek() != ")":
             if not self.peek():
-                raise bad_request("unable to parse requirement: found '', expected: ',', or ')'")
+                raise bad_request("unable to parse requirement: found '', expected: ',', ')' or identifier")
             word = self.next()
             if word != ",":
                 found.add(word)
@@ -122,7 +122,7 @@ def parse_labels(text: str) -> Matcher | None:
     return lambda labels: all(part(labels) for part in parts)
 
 
-def parse_fields(text: str, supported: frozenset[str]) -> Matcher | None:
+def parse_fields(text: str, supported: frozenset[str], *, custom: bool = False) -> Matcher | None:
     """The matcher of a `fieldSelector`; 400 for a field that the kind does not select by."""
     if not text.strip():
         return None
@@ -132,12 +132,13 @@ def parse_fields(text: str, supported: frozenset[str]) -> Matcher | None:
         if match is None:
             raise bad_request(f"invalid selector: '{text}'; can't understand '{part}'")
         key, op, value = match.groups()
+        if key not in supported and custom:
+            raise bad_request(f"field label not supported: {key}")
         if key not in supported:
             raise ApiError(
                 400,
                 "BadRequest",
-                f'Unable to find "{text}" that match label selector "", field selector "{text}": '
-                f"field label not supported: {key}",
+                f'"{key}" is not a known field selector: only ' + ", ".join(f'"{name}"' for name in sorted(supported)),
             )
         wanted.append((key, value.replace("\\,", ","), op != "!="))
     return lambda fields: all((fields.get(key, "") == value) is same for key, value, same in wanted)

@@ -15,12 +15,13 @@ from typing import Any
 
 from aiohttp import web
 
-from hack.devcluster.apiserver import bootstrap, strategy, tls
+from hack.devcluster.apiserver import bootstrap, metricsapi, strategy, tls
 from hack.devcluster.apiserver.admission import Admission
 from hack.devcluster.apiserver.agentproxy import AgentProxy
 from hack.devcluster.apiserver.allocation import ServiceAllocator
 from hack.devcluster.apiserver.auth import Authenticator
-from hack.devcluster.apiserver.calls import User
+from hack.devcluster.apiserver.calls import Call, User
+from hack.devcluster.apiserver.escalation import Escalation
 from hack.devcluster.apiserver.handlers import Handlers
 from hack.devcluster.apiserver.housekeeping import Housekeeper
 from hack.devcluster.apiserver.http import Shell, Target
@@ -28,11 +29,14 @@ from hack.devcluster.apiserver.journal import Journal
 from hack.devcluster.apiserver.kinds import Registry
 from hack.devcluster.apiserver.patching import Patching
 from hack.devcluster.apiserver.plain import Plain
+from hack.devcluster.apiserver.policies import Policies
+from hack.devcluster.apiserver.quotas import Quotas
 from hack.devcluster.apiserver.rbac import Attributes, Rbac
 from hack.devcluster.apiserver.rest import Rest
 from hack.devcluster.apiserver.reviews import Reviews
 from hack.devcluster.apiserver.store import Store
 from hack.devcluster.apiserver.subresources import Subresources
+from hack.devcluster.apiserver.webhooks import Webhooks
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +71,15 @@ class ApiServer:
         self.rbac = Rbac(self.store)
         self.rest = Rest(self.registry, self.store)
         Admission(self.rest, ServiceAllocator(self.store, options.service_cidr))
+        self._webhooks = Webhooks(self.rest)
+        self._policies = Policies(self.rest)
+        self.rest.hooks.mutate = self._webhooks.mutate
+        self.rest.hooks.confirm = self._confirm
         self.handlers = Handlers(self.rest, Patching(self.rest))
-        self.housekeeper = Housekeeper(self.rest, self.rbac, ca=self.ca, dropped=self.handlers.end_watches)
+        Escalation(self.rest, self.rbac)
+        quotas = Quotas(self.rest)
+        self.handlers.groups[metricsapi.GROUP] = metricsapi.Metrics(self.rest).handle
+        self.housekeeper = Housekeeper(self.rest, self.rbac, quotas, ca=self.ca, dropped=self.handlers.end_watches)
         Subresources(self.handlers, self.authenticator)
         Reviews(self.handlers, self.authenticator, self.rbac)
         self._agents = AgentProxy(self.handlers)
@@ -82,6 +93,10 @@ class ApiServer:
         if resource is not None and resource.crd is not None:
             extra = resource.crd.selectable
         return strategy.selectable(collection, obj, extra)
+
+    async def _confirm(self, call: Call, obj: Any, old: Any) -> None:
+        await self._policies.confirm(call, obj, old)
+        await self._webhooks.confirm(call, obj, old)
 
     def _authorize(self, user: User, verb: str, target: Target) -> None:
         if user.master:
@@ -161,6 +176,7 @@ class ApiServer:
         if self._runner is not None:
             await self._runner.cleanup()
         await self._agents.close()
+        await self._webhooks.close()
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:

@@ -91,6 +91,19 @@ class Collection:
         found.reverse()
         return found
 
+    def snapshot(self, version: int, namespace: str = "") -> list[Stored]:
+        """The objects as they were after `version`. The caller has checked `forgotten`."""
+        found = {(item.namespace, item.name): item for item in self.scan(namespace)}
+        for event in reversed(self.since(version)):
+            key = (event.stored.namespace, event.stored.name)
+            if namespace and key[0] != namespace:
+                continue
+            if event.before is None:
+                found.pop(key, None)
+            else:
+                found[key] = event.before
+        return list(found.values())
+
 
 Selectable = Callable[[str, Mapping[str, Any]], Mapping[str, str]]
 JournalWrite = Callable[[str, str, str, int, bytes | None], None]

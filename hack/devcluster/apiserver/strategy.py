@@ -16,7 +16,10 @@ GENERATED = frozenset(
         *[f"{name}.networking.k8s.io" for name in ("ingresses", "ingressclasses", "networkpolicies")],
         *[
             f"{name}.admissionregistration.k8s.io"
-            for name in ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
+            for name in (
+                *("mutatingwebhookconfigurations", "validatingwebhookconfigurations"),
+                *("validatingadmissionpolicies", "validatingadmissionpolicybindings"),
+            )
         ],
         "poddisruptionbudgets.policy",
         "customresourcedefinitions.apiextensions.k8s.io",

@@ -97,3 +97,18 @@ def fill_defaults(value: Any, node: Node) -> None:
     elif isinstance(value, list) and node.items is not None:
         for item in value:
             fill_defaults(item, node.items)
+
+
+def drop_nulls(value: Any, node: Node) -> None:
+    """Remove null members that the schema does not call nullable, in place, as upstream does before it defaults."""
+    if isinstance(value, dict):
+        for key in [key for key, item in value.items() if item is None and key in node.fields]:
+            if not (node.fields[key].raw or {}).get("nullable"):
+                del value[key]
+        for key, item in value.items():
+            if isinstance(item, dict | list):
+                drop_nulls(item, node.child(key))
+    elif isinstance(value, list):
+        for item in value:
+            if isinstance(item, dict | list) and node.items is not None:
+                drop_nulls(item, node.items)

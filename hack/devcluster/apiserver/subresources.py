@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from hack.devcluster.apiserver import errors as err
-from hack.devcluster.apiserver import patching, printing
+from hack.devcluster.apiserver import options, patching, printing, scaling
 from hack.devcluster.apiserver.accept import Form
 from hack.devcluster.apiserver.auth import Authenticator
 from hack.devcluster.apiserver.calls import Call
@@ -16,7 +16,6 @@ from hack.devcluster.apiserver.conform import format_time
 from hack.devcluster.apiserver.handlers import Handlers
 from hack.devcluster.apiserver.http import answer, decode_json, decode_yaml, read_body
 from hack.devcluster.apiserver.patches import json_patch, merge_patch
-from hack.devcluster.apiserver.printcells import selector_text
 from hack.devcluster.apiserver.rest import Obj, Rest
 from hack.devcluster.apiserver.selectors import match_selector
 from hack.devcluster.apiserver.store import Stored
@@ -45,69 +44,41 @@ class Subresources:
         stored = self._rest.find(call.resource, call.namespace, call.name)
         if request.method == "GET":
             return self._scale_answer(call, stored, form)
-        old = self._scale_of(call, stored)
+        entries: list[Obj] | None = None
         if request.method == "PUT":
-            wanted = await read_body(request)
+            options.check_write(call.query, "UpdateOptions")
+            obj = self._scaled(call, stored, await read_body(request))
         elif request.method == "PATCH":
-            raw = await request.read()
-            if request.content_type == patching.APPLY:
-                raise err.not_implemented("server-side apply of the scale subresource")
-            body = decode_yaml(raw) if request.content_type.endswith("yaml") else decode_json(raw)
-            wanted = json_patch(old, body) if request.content_type == patching.JSON_PATCH else merge_patch(old, body)
+            options.check_write(call.query, "PatchOptions")
+            raw, media = await request.read(), request.content_type
+            body = decode_yaml(raw) if media.endswith("yaml") else decode_json(raw)
+            stored = self._rest.find(call.resource, call.namespace, call.name)
+            if media == patching.APPLY:
+                obj, entries = scaling.apply(self._rest, call, stored, body)
+            elif media in (patching.JSON_PATCH, patching.MERGE, patching.STRATEGIC):
+                old = scaling.view(call, self._rest.view(call.resource, stored))
+                wanted = json_patch(old, body) if media == patching.JSON_PATCH else merge_patch(old, body)
+                obj = self._scaled(call, stored, wanted)
+            else:
+                raise err.unsupported_media()
         else:
             raise err.method_not_allowed()
-        return self._scale_answer(call, self._write_scale(call, stored, wanted), form)
+        fitted = self._rest.fit(call, obj)
+        done = await self._rest.replace(call, stored, fitted, entries=entries, partial=True)
+        return self._scale_answer(call, done, form)
 
-    def _write_scale(self, call: Call, stored: Stored, wanted: Any) -> Stored:
-        replicas = (wanted.get("spec") or {}).get("replicas", 0) if isinstance(wanted, dict) else None
-        if not isinstance(replicas, int) or isinstance(replicas, bool):
-            raise err.bad_request("spec.replicas must be an integer")
-        if replicas < 0:
-            cause = err.invalid_value("spec.replicas", replicas, "must be greater than or equal to 0")
-            raise err.invalid("Scale", "autoscaling", call.name, [cause])
-        version = (wanted.get("metadata") or {}).get("resourceVersion")
-        if version and version != str(stored.version):
-            raise err.conflict(call.resource.plural, call.resource.group, call.name)
+    def _scaled(self, call: Call, stored: Stored, wanted: Any) -> Obj:
+        replicas = scaling.check(call, wanted, stored)
         obj = self._rest.view(call.resource, stored)
-        scale = call.resource.scale
-        if scale is None:
-            raise err.no_route()
-        target = obj
-        for key in scale.spec[:-1]:
-            target = target.setdefault(key, {})
-        target[scale.spec[-1]] = replicas
-        return self._rest.replace(call, stored, self._rest.fit(call, obj), partial=True)
-
-    def _scale_of(self, call: Call, stored: Stored) -> Obj:
-        obj, scale = stored.load(), call.resource.scale
-        if scale is None:
-            raise err.no_route()
-        meta = obj["metadata"]
-        selector = _at(obj, scale.selector) if scale.selector else None
-        if call.resource.crd is None:
-            selector = selector_text((obj.get("spec") or {}).get("selector"))
-        status: Obj = {"replicas": _at(obj, scale.status) or 0}
-        if selector:
-            status["selector"] = selector
-        names = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
-        return {
-            "kind": "Scale",
-            "apiVersion": "autoscaling/v1",
-            "metadata": {name: meta[name] for name in names if name in meta},
-            "spec": {"replicas": _at(obj, scale.spec) or 0},
-            "status": status,
-        }
+        scaling.put_replicas(call, obj, replicas)
+        return obj
 
     def _scale_answer(self, call: Call, stored: Stored, form: Form) -> web.Response:
-        body = self._scale_of(call, stored)
+        obj = self._rest.view(call.resource, stored)
+        body = scaling.view(call, obj)
         if form.shape == "Table":
-            body = printing.table(
-                call.resource,
-                [self._rest.view(call.resource, stored)],
-                version=form.version,
-                include="",
-                now=self._rest.now(),
-            )
+            now = self._rest.now()
+            body = printing.table(call.resource, [obj], version=form.version, include="", now=now)
         return answer(msgspec.json.encode(body), form)
 
     async def binding(self, request: web.BaseRequest, call: Call, form: Form) -> web.StreamResponse:
@@ -141,7 +112,7 @@ class Subresources:
         body = await read_body(request) or {}
         stored = self._rest.find(call.resource, call.namespace, call.name)
         pod = stored.load()
-        options = dict(body.get("deleteOptions") or {})
+        chosen = dict(body.get("deleteOptions") or {})
         done = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed", "Pending") or pod["metadata"].get(
             "deletionTimestamp"
         )
@@ -150,8 +121,8 @@ class Subresources:
             message = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
             raise err.ApiError(500, "InternalError", message)
         if budgets and self._ready(pod):
-            self._spend(call, budgets[0], dry_run=call.dry_run or bool(options.get("dryRun")))
-        self._rest.delete(call, stored, options)
+            self._spend(call, budgets[0], dry_run=call.dry_run or bool(chosen.get("dryRun")))
+        await self._rest.delete(call, stored, chosen)
         return _success(form, 201)
 
     def _budgets(self, pod: Stored) -> list[Stored]:
@@ -199,7 +170,7 @@ class Subresources:
             cause = err.invalid_value(
                 "spec.expirationSeconds", seconds, "may not specify a duration less than 10 minutes"
             )
-            raise err.invalid("TokenRequest", "authentication.k8s.io", call.name, [cause])
+            raise err.invalid("TokenRequest", "authentication.k8s.io", "", [cause])
         seconds = min(seconds, longest)
         pod = self._bound_pod(call, spec.get("boundObjectRef"))
         now = self._rest.now()
@@ -243,14 +214,8 @@ class Subresources:
         """Replace a namespace's spec.finalizers."""
         obj = self._rest.fit(call, await read_body(request))
         stored = self._rest.find(call.resource, call.namespace, call.name)
-        result = self._rest.replace(call, stored, obj)
+        result = await self._rest.replace(call, stored, obj)
         return answer(result.raw, Form(yaml=form.yaml))
-
-
-def _at(obj: Any, keys: tuple[str, ...]) -> Any:
-    for key in keys:
-        obj = obj.get(key) if isinstance(obj, dict) else None
-    return obj
 
 
 def _success(form: Form, code: int) -> web.Response:

@@ -108,7 +108,8 @@ def _string(value: str, raw: Raw, path: str, where: str, causes: list[Cause]) ->
         causes.append(invalid_value(path, value, f"{where} in body should match '{raw['pattern']}'"))
     check = FORMATS.get(str(raw.get("format", "")).replace("_", "-"))
     if check is not None and not check(value):
-        causes.append(invalid_value(path, value, f"{where} in body must be of type {raw['format']}: {show(value)}"))
+        why = f"Invalid value: {show(value)}: {where} in body must be of type {raw['format']}: {show(value)}"
+        causes.append(Cause(path, why, "FieldValueTypeInvalid"))
 
 
 @lru_cache(maxsize=1024)

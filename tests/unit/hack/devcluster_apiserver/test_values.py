@@ -55,7 +55,7 @@ def test_field_selectors() -> None:
     assert matcher is not None
     assert matcher({"status.phase": "Pending", "spec.nodeName": "n1"})
     assert not matcher({"status.phase": "Running", "spec.nodeName": "n1"})
-    with pytest.raises(ApiError, match="field label not supported"):
+    with pytest.raises(ApiError, match="is not a known field selector"):
         parse_fields("spec.odd=1", frozenset())
 
 
