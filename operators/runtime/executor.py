@@ -9,15 +9,17 @@ import logging
 from collections.abc import Mapping
 
 from operators.api.base import API_VERSION, Condition, Metadata, Resource
+from operators.core.children import OWNER_LABEL
 from operators.core.conditions import Fact, merge
 from operators.core.diff import is_applied, with_hash
-from operators.core.plan import Event, Manifest, ObjectRef, Patch, Plan
+from operators.core.plan import Event, Manifest, ObjectRef, Patch, Plan, ref_of
 from operators.core.rejection import ApplyRejected, rejection_of, with_rejection
 from operators.core.times import rfc3339
 from operators.runtime.cache import InvalidResource
 from operators.runtime.client import ApiError, KubeClient
 from operators.runtime.context import Context
 from operators.runtime.metrics import APPLIES
+from operators.runtime.queue import RetryAfter
 
 MANAGER = "haat-operators"
 FINALIZER = "haat.dev/cleanup"
@@ -81,20 +83,37 @@ async def _patch(client: KubeClient, patch: Patch) -> None:
 
 
 async def _apply(client: KubeClient, manifest: Manifest, live: Mapping[tuple[str, str], Manifest]) -> None:
-    """Apply one child. A child that we do not know is ours is applied without force: it may be somebody else's."""
+    """Apply one child. One that we do not know is looked at first: it may be somebody else's."""
     wanted = with_hash(manifest)
     kind, name = manifest["kind"], manifest["metadata"]["name"]
     known = live.get((kind, name))
     if is_applied(wanted, known) or (known is not None and kind in IMMUTABLE):
         return
     try:
-        await client.apply(wanted, manager=MANAGER, force=known is not None)
+        if known is None:
+            check_owner(manifest, await client.get(ref_of(manifest)))
+        await client.apply(wanted, manager=MANAGER, force=True)
     except ApiError as error:
         APPLIES.labels(kind, "apply", str(error.status)).inc()
         if (rejection := rejection_of(kind, name, error.status, str(error))) is not None:
             raise rejection from error
         raise
     APPLIES.labels(kind, "apply", "200").inc()
+
+
+def check_owner(manifest: Manifest, found: Manifest | None) -> None:
+    """ApplyRejected when the object of that name is not ours; RetryAfter when it is of an earlier life and goes."""
+    if found is None:
+        return
+    metadata, wanted = found["metadata"], manifest["metadata"]
+    uids = {item["uid"] for item in wanted.get("ownerReferences") or ()}
+    if uids & {item.get("uid") for item in metadata.get("ownerReferences") or ()}:
+        return
+    mine = wanted["labels"].get(OWNER_LABEL)
+    if metadata.get("deletionTimestamp") or (mine and (metadata.get("labels") or {}).get(OWNER_LABEL) == mine):
+        raise RetryAfter(1.0, f"{manifest['kind']} {wanted['name']} of an earlier object is still being deleted")
+    text = "an object of that name exists and is not ours. Rename or delete it, or rename the stream."
+    raise ApplyRejected(manifest["kind"], wanted["name"], "ChildConflict", text)
 
 
 def _conditions(owner: Resource) -> tuple[Condition, ...]:

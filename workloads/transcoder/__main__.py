@@ -1,66 +1,87 @@
 """Entry point: `python -m workloads.transcoder`."""
 
-import asyncio
-import contextlib
-import logging
 import sys
 
 import imageio_ffmpeg
 
 from workloads.common import redis, service
 from workloads.common.health import Readiness
-from workloads.common.heartbeat import Heartbeat
 from workloads.common.mounted import ConfigError
 from workloads.common.tokens import Verifier
 from workloads.transcoder import app
 from workloads.transcoder.config import StreamKey, StreamSpec, TranscoderSettings, load_stream
+from workloads.transcoder.hosted import Hosted, Solo, Streams, Tools
 from workloads.transcoder.metrics import Metrics
-from workloads.transcoder.origin import Origin
-from workloads.transcoder.publish import Publisher
-from workloads.transcoder.stream import Stream
-from workloads.transcoder.studio import heartbeat
-
-logger = logging.getLogger(__name__)
+from workloads.transcoder.pool.worker import Worker
 
 
 def main() -> None:
-    """Serve the stream of `HAAT_STREAM_FILE` until SIGTERM; exit status 2 when that file is wrong."""
+    """Serve the stream of `HAAT_STREAM_FILE`, or those that `HAAT_POOL` is given, until SIGTERM; exit status 2 when
+    that file is wrong."""
     settings = TranscoderSettings()
     try:
-        if settings.stream_file is None:
-            raise ConfigError("HAAT_STREAM_FILE is not set")
-        spec = load_stream(settings.stream_file)
+        spec = _spec(settings)
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)
     service.run(lambda: _serve(settings, spec), settings)
 
 
-async def _serve(settings: TranscoderSettings, spec: StreamSpec) -> None:
-    stream = Stream(spec, window_seconds=settings.dvr_seconds, max_bytes=settings.max_window_bytes)
-    key, metrics, readiness = StreamKey(settings.stream_key_file), Metrics(), Readiness()
-    metrics.watch(stream)
-    ffmpeg = settings.ffmpeg or imageio_ffmpeg.get_ffmpeg_exe()
-    publisher = Publisher(stream, key, settings, ffmpeg, metrics)
-    verifier = Verifier(settings.auth_jwks) if settings.auth_jwks else None
-    origin = Origin(stream, metrics)
+def _spec(settings: TranscoderSettings) -> StreamSpec | None:
+    """The stream of a pod that serves one; None for a worker of a pool."""
+    if settings.pool and settings.stream_file:
+        raise ConfigError("HAAT_POOL and HAAT_STREAM_FILE exclude each other")
+    if settings.pool:
+        return None
+    if settings.stream_file is None:
+        raise ConfigError("neither HAAT_STREAM_FILE nor HAAT_POOL is set")
+    return load_stream(settings.stream_file)
+
+
+async def _serve(settings: TranscoderSettings, spec: StreamSpec | None) -> None:
     store = redis.connect(settings.redis_url, retries=0)
-    beat = Heartbeat(store, f"transcoder/{spec.stream}/{settings.pod_name}", lambda: heartbeat(stream))
-    stream.on_transition = beat.nudge
-    beating = asyncio.create_task(beat.run())
+    tools = Tools(settings, settings.ffmpeg or imageio_ffmpeg.get_ffmpeg_exe(), Metrics(), store)
+    try:
+        await (_serve_pool(tools) if spec is None else _serve_one(tools, spec))
+    finally:
+        await store.aclose()
+
+
+async def _serve_one(tools: Tools, spec: StreamSpec) -> None:
+    key, readiness = StreamKey(tools.settings.stream_key_file), Readiness()
+    hosted = Hosted(spec, tools, own_key=key.own)
+    hosted.start()
     readiness.started = True
     try:
         await service.serve(
-            app.build(stream, publisher, origin, key, verifier, readiness, settings.rtmp_url),
-            settings,
+            _app(Solo(hosted, key), tools.settings, readiness),
+            tools.settings,
             readiness,
-            on_drain=publisher.close,
+            on_drain=hosted.publisher.close,
         )
     finally:
-        beating.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await beating
-        await store.aclose()
+        await hosted.close()
+
+
+async def _serve_pool(tools: Tools) -> None:
+    readiness = Readiness()
+    worker = Worker(tools, readiness)
+    await worker.start()
+    try:
+        await service.serve(
+            _app(worker, tools.settings, readiness),
+            tools.settings,
+            readiness,
+            on_drain=worker.drain,
+            lame_duck_seconds=0.0,
+        )
+    finally:
+        await worker.close()
+
+
+def _app(streams: Streams, settings: TranscoderSettings, readiness: Readiness) -> app.App:
+    verifier = Verifier(settings.auth_jwks) if settings.auth_jwks else None
+    return app.build(streams, verifier, readiness, settings.rtmp_url)
 
 
 if __name__ == "__main__":

@@ -1,62 +1,73 @@
-"""The transcoder's HTTP interface put together."""
+"""The transcoder's HTTP interface put together: which stream a request is about, and what it wants of it."""
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 
 from workloads.common import health, problem
-from workloads.common.bearer import require_host
+from workloads.common.bearer import bearer_token, require_host
 from workloads.common.health import Readiness
 from workloads.common.tokens import Verifier
-from workloads.transcoder.config import StreamKey
-from workloads.transcoder.origin import Origin, Receive, Scope, Send
-from workloads.transcoder.publish import Publisher
-from workloads.transcoder.stream import Stream
+from workloads.transcoder.hosted import Streams
+from workloads.transcoder.origin import Receive, Scope, Send
 from workloads.transcoder.studio import studio
 
 
 class App:
-    """ASGI application: media requests go to the origin without passing through a framework."""
+    """ASGI application: media requests go to the stream's origin without passing through a framework."""
 
-    def __init__(self, origin: Origin, control: Starlette) -> None:
-        self._origin = origin
+    def __init__(self, streams: Streams, control: Starlette) -> None:
+        self._streams = streams
         self._control = control
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Route by the first part of the path."""
-        if scope["type"] == "http" and scope["path"].startswith("/hls/"):
-            await self._origin(scope, receive, send)
-        else:
+        """Route by the path: `/hls/<ns>/<name>/…`, or everything else."""
+        if scope["type"] != "http" or not scope["path"].startswith("/hls/"):
             await self._control(scope, receive, send)
+            return
+        hosted = self._streams.find(stream_of(scope["path"]))
+        if hosted is None:
+            response = problem.problem_response(404, "unknown_stream", "This pod does not serve this stream.")
+            response.headers["cache-control"] = "no-store"
+            await response(scope, receive, send)
+        else:
+            await hosted.origin(scope, receive, send)
 
 
-def build(
-    stream: Stream,
-    publisher: Publisher,
-    origin: Origin,
-    key: StreamKey,
-    verifier: Verifier | None,
-    readiness: Readiness,
-    rtmp_url: str,
-) -> App:
+def stream_of(path: str) -> str:
+    """The stream id in `/hls/<ns>/<name>/…`; of a shorter path, something that is no id."""
+    return "/".join(path.split("/", 4)[2:4])
+
+
+def build(streams: Streams, verifier: Verifier | None, readiness: Readiness, rtmp_url: str) -> App:
     """The application; without a verifier the studio answers 503."""
 
     async def get_studio(request: Request) -> Response:
         if verifier is None:
             raise problem.Problem(503, "no_keys", "HAAT_AUTH_JWKS is not set: nobody can sign in.")
-        require_host(request, verifier, stream.spec.stream)
-        return JSONResponse(studio(stream, key, rtmp_url), headers={"Cache-Control": "no-store"})
+        stream = f"{request.path_params['namespace']}/{request.path_params['name']}"
+        hosted = streams.find(stream)
+        if hosted is None:
+            raise problem.Problem(404, "unknown_stream", f"This pod does not serve {stream}.")
+        require_host(request, verifier, stream)
+        if hosted.stream.retired:
+            raise problem.Problem(503, "moved", "The stream is being moved, try again.", retry_after_seconds=1)
+        return JSONResponse(
+            studio(hosted.stream, hosted.own_key(), rtmp_url),
+            headers={"Cache-Control": "no-store"},
+        )
 
     async def ingest(request: Request) -> Response:
-        return await publisher.handle(request)
+        hosted = await streams.by_key(bearer_token(request.headers.get("authorization", "")))
+        return await hosted.publisher.handle(request)
 
     control = Starlette(
         routes=[
             *health.routes(readiness),
             Route("/ingest", ingest, methods=["POST"]),
-            Mount("/streams", routes=[Route(f"/{stream.spec.stream}/studio", get_studio)]),
+            Route("/streams/{namespace}/{name}/studio", get_studio),
         ]
     )
     problem.install(control)
-    return App(origin, control)
+    return App(streams, control)

@@ -14,7 +14,12 @@ logger = logging.getLogger(__name__)
 
 
 class TranscoderSettings(Settings):
-    """Environment of the transcoder, beside what every container has."""
+    """Environment of the transcoder, beside what every container has.
+
+    With `pool` the pod is a worker of that pool instead of serving the stream of `stream_file`. Its `max_window_bytes`
+    are then shared by its streams in proportion to their units; `pool_unit_memory_bytes` is an encoder's memory per
+    unit (one more is granted to each; 0: no limit); `pool_drain_seconds` stay below the pod's grace period.
+    """
 
     stream_key_file: Path | None = None
     rtmp_url: str = ""
@@ -22,6 +27,10 @@ class TranscoderSettings(Settings):
     x264_preset: str = "superfast"
     dvr_seconds: float = Field(30.0, ge=6)
     max_window_bytes: int = Field(256 * 1024 * 1024, ge=1024 * 1024)
+    pool: str = Field("", pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$")
+    pool_units: int = Field(8, ge=1, le=1024)
+    pool_drain_seconds: float = Field(3570.0, ge=0)
+    pool_unit_memory_bytes: int = Field(192 * 1024 * 1024, ge=0)
 
 
 class Rung(BaseModel):

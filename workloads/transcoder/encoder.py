@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import resource
 from collections import deque
 from collections.abc import Callable
 
@@ -44,8 +45,11 @@ class Encoder:
         self.exited = asyncio.create_task(process.wait())
 
     @classmethod
-    async def start(cls, ffmpeg: str, plan: EncodePlan, sink: Sink) -> "Encoder":
-        """Start the process; `sink` gets the rendition's name with every init segment and fragment."""
+    async def start(cls, ffmpeg: str, plan: EncodePlan, sink: Sink, *, memory_bytes: int = 0) -> "Encoder":
+        """Start the process; `sink` gets the rendition's name with every init segment and fragment.
+
+        With `memory_bytes` its allocations fail beyond that: it ends alone, before the pod's limit ends everybody.
+        """
         pipes = {name: os.pipe() for name in plan.names}
         try:
             process = await asyncio.create_subprocess_exec(
@@ -59,6 +63,10 @@ class Encoder:
                 os.close(read)
                 os.close(write)
             raise EncoderError(f"{ffmpeg} cannot be started: {error}") from error
+        if memory_bytes:
+            # After the start and not before the exec: code between fork and exec is unsafe beside threads.
+            with contextlib.suppress(ProcessLookupError):
+                resource.prlimit(process.pid, resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
         encoder = cls(process, sink)
         for name, (read, write) in pipes.items():
             os.close(write)

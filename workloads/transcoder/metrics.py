@@ -1,30 +1,47 @@
-"""What Prometheus learns about the encode; gauges are read from the stream when they are scraped."""
+"""What Prometheus learns about the encode; gauges are read from the streams when they are scraped."""
+
+from collections.abc import Callable
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge
 
 from workloads.transcoder.stream import Stream
 
+_READ: dict[str, tuple[str, Callable[[Stream], float]]] = {
+    "receiving": ("Whether a publisher is live", lambda stream: float(stream.receiving)),
+    "playable": ("Whether every rendition has a segment", lambda stream: float(stream.playable)),
+    "speed": ("Encoded frames per received frame", lambda stream: stream.speed()),
+    "input_kbps": ("Bit rate of the publisher", lambda stream: stream.input.kbps()),
+}
+
 
 class Metrics:
-    """Counters and gauges of one transcoder process."""
+    """Counters and gauges of one transcoder process; label `stream` is a stream id."""
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
-        self._registry = registry
         self.encoder_failures = Counter(
-            "haat_transcoder_encoder_failures", "Encoders that ended while a publisher was live", registry=registry
+            "haat_transcoder_encoder_failures",
+            "Encoders that ended while a publisher was live",
+            ["stream"],
+            registry=registry,
         )
         self.origin_requests = Counter(
-            "haat_transcoder_origin_requests", "Requests to the origin", ["kind", "status"], registry=registry
+            "haat_transcoder_origin_requests", "Requests to the origin", ["stream", "kind", "status"], registry=registry
         )
-        self.origin_bytes = Counter("haat_transcoder_origin_bytes", "Bytes that the origin sent", registry=registry)
+        self.origin_bytes = Counter(
+            "haat_transcoder_origin_bytes", "Bytes that the origin sent", ["stream"], registry=registry
+        )
+        self._gauges = {
+            name: Gauge(f"haat_transcoder_{name}", text, ["stream"], registry=registry)
+            for name, (text, _) in _READ.items()
+        }
 
     def watch(self, stream: Stream) -> None:
         """Export the stream's state."""
-        gauges = {
-            "receiving": ("Whether a publisher is live", lambda: float(stream.receiving)),
-            "playable": ("Whether every rendition has a segment", lambda: float(stream.playable)),
-            "speed": ("Encoded frames per received frame", stream.speed),
-            "input_kbps": ("Bit rate of the publisher", lambda: stream.input.kbps()),
-        }
-        for name, (text, read) in gauges.items():
-            Gauge(f"haat_transcoder_{name}", text, registry=self._registry).set_function(read)
+        for name, (_, read) in _READ.items():
+            self._gauges[name].labels(stream.spec.stream).set_function(lambda read=read: read(stream))
+        self.encoder_failures.labels(stream.spec.stream)
+
+    def forget(self, stream: Stream) -> None:
+        """The stream has left this process: its series end, so that their number stays bounded."""
+        for metric in (*self._gauges.values(), self.encoder_failures, self.origin_requests, self.origin_bytes):
+            metric.remove_by_labels({"stream": stream.spec.stream})

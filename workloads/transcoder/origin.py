@@ -1,4 +1,4 @@
-"""The origin: `/hls/<ns>/<name>/…` of the one stream that this pod serves, as a plain ASGI application.
+"""The origin: `/hls/<ns>/<name>/…` of one stream, as a plain ASGI application.
 
 Its clients are edges, a few per stream, each coalescing its viewers. Playlist requests with `_HLS_msn` and requests for
 the hinted part are held until the media is there (RFC 8216bis, 6.2.5).
@@ -62,13 +62,11 @@ class Origin:
                 raise Problem(405, "method_not_allowed", "The origin is read only.")
             reply = await self.reply(scope["path"], scope["query_string"].decode("latin-1"))
         except Problem as problem:
-            self._metrics.origin_requests.labels("refused", str(problem.status)).inc()
-            response = problem.response()
-            response.headers["cache-control"] = "no-store"
-            await response(scope, receive, send)
+            await self._refuse(problem, scope, receive, send)
             return
-        self._metrics.origin_requests.labels(reply.kind, "200").inc()
-        self._metrics.origin_bytes.inc(len(reply.body))
+        stream = self._stream.spec.stream
+        self._metrics.origin_requests.labels(stream, reply.kind, "200").inc()
+        self._metrics.origin_bytes.labels(stream).inc(len(reply.body))
         headers = [
             (b"content-type", reply.content_type.encode()),
             (b"content-length", b"%d" % len(reply.body)),
@@ -76,6 +74,15 @@ class Origin:
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else reply.body})
+
+    async def _refuse(self, problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._stream.retired:
+            # A bad gateway sends the edge back to the directory; a 404 or 503 would be the viewers' answer.
+            problem = Problem(502, "moved", "Another transcoder has this stream now.", retry_after_seconds=1)
+        self._metrics.origin_requests.labels(self._stream.spec.stream, "refused", str(problem.status)).inc()
+        response = problem.response()
+        response.headers["cache-control"] = "no-store"
+        await response(scope, receive, send)
 
     async def reply(self, path: str, query: str = "") -> Reply:
         """The answer to a path with its query; Problem when there is none."""
@@ -110,10 +117,10 @@ class Origin:
         stream = self._stream
         if not stream.expecting:
             return
-        seconds = HOLD_TARGETS * stream.spec.ladder.cut_seconds
+        seconds = HOLD_TARGETS * stream.ladder.cut_seconds
         if not name:
             await stream.wait("", lambda: stream.playable, seconds)
-        elif name == AUDIO or name in {rung.name for rung in stream.spec.ladder.rungs}:
+        elif name == AUDIO or name in {rung.name for rung in stream.ladder.rungs}:
             await stream.wait(name, lambda: stream.has_segments(name), seconds)
 
     async def _master(self) -> Reply:
@@ -121,11 +128,11 @@ class Origin:
         variants = [variant for variant in self._stream.variants() if variant.rendition.init]
         if not variants or not self._stream.playable:
             raise Problem(404, "not_live", "Nobody has published to this stream yet.", retry_after_seconds=1)
-        text = playlist.master(variants, self._stream.renditions.get(AUDIO), self._stream.spec.ladder.audio_kbps)
+        text = playlist.master(variants, self._stream.renditions.get(AUDIO), self._stream.ladder.audio_kbps)
         return Reply("master", text.encode(), PLAYLIST_TYPE, "public, max-age=1")
 
     async def _media(self, rendition: Rendition, reload: Reload) -> Reply:
-        cut = self._stream.spec.ladder.cut_seconds
+        cut = self._stream.ladder.cut_seconds
         if reload.msn is not None:
             msn, part = reload.msn, reload.part
             check_ahead(rendition, msn, part)
@@ -147,7 +154,7 @@ class Origin:
 
     async def _chunk(self, rendition: Rendition, msn: int, part: int | None) -> Reply:
         if part is not None and self._is_hinted(rendition, msn, part):
-            hold = HOLD_TARGETS * self._stream.spec.ladder.cut_seconds
+            hold = HOLD_TARGETS * self._stream.ladder.cut_seconds
             await self._stream.wait(rendition.name, lambda: not self._is_hinted(rendition, msn, part), hold)
         segment = rendition.segment(msn)
         unfinished = msn >= rendition.open_msn and part is None

@@ -1,7 +1,7 @@
-"""`POST /ingest`: one publish session, from the key to the last frame.
+"""`POST /ingest`: one publish session, from the first frame to the last.
 
-The key and the free place are checked before the body is asked for, because asking is what sends `100 Continue`, and
-100 means accepted. When the encoder fails the request is answered with 502: ingest opens a new session with the
+The free place is checked before the body is asked for, as the key is before that (`app`), because asking is what sends
+`100 Continue`, and 100 means accepted. When the encoder fails the request is answered with 502: ingest opens a new session with the
 decoder configuration and the current group of pictures, so encoder failure and pod failure recover by the same path.
 """
 
@@ -13,10 +13,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from workloads.common import flv
-from workloads.common.bearer import bearer_token
 from workloads.common.problem import Problem
 from workloads.transcoder.command import EncodePlan
-from workloads.transcoder.config import StreamKey, TranscoderSettings
+from workloads.transcoder.config import TranscoderSettings
 from workloads.transcoder.encoder import Encoder, EncoderError, Sink
 from workloads.transcoder.fragment import Fragment, Init
 from workloads.transcoder.ladder import choose
@@ -32,30 +31,37 @@ logger = logging.getLogger(__name__)
 
 
 class Publisher:
-    """Handles publish sessions, one at a time."""
+    """Handles publish sessions of one stream, one at a time.
 
-    def __init__(
-        self, stream: Stream, key: StreamKey, settings: TranscoderSettings, ffmpeg: str, metrics: Metrics
-    ) -> None:
+    `encoder_memory_bytes` bounds what an encoder may allocate; 0 is no bound.
+    """
+
+    def __init__(self, stream: Stream, settings: TranscoderSettings, ffmpeg: str, metrics: Metrics) -> None:
         self._stream = stream
-        self._key = key
         self._settings = settings
         self._ffmpeg = ffmpeg
         self._metrics = metrics
         self._current: asyncio.Task[None] | None = None
         self.draining = False
+        self.encoder_memory_bytes = 0
 
     async def handle(self, request: Request) -> Response:
-        """The endpoint; raises Problem 401, 409 or 503 before and 400 or 502 after the publisher was accepted."""
-        self._admit(request)
-        session = Session(self._stream, self._settings, self._ffmpeg, _backlog_seconds(request))
+        """The endpoint; raises Problem 409 or 503 before and 400 or 502 after the publisher was accepted."""
+        self._admit()
+        session = Session(
+            self._stream,
+            self._settings,
+            self._ffmpeg,
+            backlog_seconds=_backlog_seconds(request),
+            encoder_memory_bytes=self.encoder_memory_bytes,
+        )
         task = self._current = asyncio.create_task(session.run(request))
         try:
             await asyncio.shield(task)
         except flv.FlvError as error:
             return _closing(Problem(400, "not_flv", f"The body is not FLV: {error}."))
         except EncoderError as error:
-            self._metrics.encoder_failures.inc()
+            self._metrics.encoder_failures.labels(self._stream.spec.stream).inc()
             logger.error("encoder failed: %s", error, extra={"stream": self._stream.spec.stream})
             return _closing(Problem(502, "encoder_failed", "The encoder ended; publish again."))
         except asyncio.CancelledError:
@@ -74,9 +80,12 @@ class Publisher:
             self._current.cancel()
             await asyncio.wait([self._current], timeout=5)
 
-    def _admit(self, request: Request) -> None:
-        if not self._key.accepts(bearer_token(request.headers.get("authorization", ""))):
-            raise Problem(401, "stream_key", "The stream key is not valid.")
+    async def ended(self) -> None:
+        """Wait until the current publisher has gone by itself."""
+        if self._current:
+            await asyncio.wait([self._current])
+
+    def _admit(self) -> None:
         if self.draining:
             raise Problem(503, "draining", "This transcoder is going away.", retry_after_seconds=1)
         if self._current:
@@ -86,11 +95,20 @@ class Publisher:
 class Session:
     """One publisher's media on its way into one encoder."""
 
-    def __init__(self, stream: Stream, settings: TranscoderSettings, ffmpeg: str, backlog_seconds: float) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        settings: TranscoderSettings,
+        ffmpeg: str,
+        *,
+        backlog_seconds: float = 0.0,
+        encoder_memory_bytes: int = 0,
+    ) -> None:
         self._stream = stream
         self._settings = settings
         self._ffmpeg = ffmpeg
         self._backlog_seconds = backlog_seconds
+        self._encoder_memory_bytes = encoder_memory_bytes
         self._tags = flv.TagReader()
         self._probe = Probe()
         self._held: list[bytes] = []
@@ -143,7 +161,7 @@ class Session:
             preset=self._settings.x264_preset,
         )
         self._stream.begin(plan, source)
-        encoder = await Encoder.start(self._ffmpeg, plan, self._sink())
+        encoder = await Encoder.start(self._ffmpeg, plan, self._sink(), memory_bytes=self._encoder_memory_bytes)
         self._last_output = asyncio.get_running_loop().time()
         logger.info(
             "encoder started",

@@ -104,7 +104,7 @@ class Rendition:
         self.init_version = ""
         self.last_time = 0.0
         self.longest_part = 0.0
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._next_msn = first_msn
         # Begins at zero in each process: media time is one clock over all of them, and players index by this number.
         self._discontinuity_sequence = 0
@@ -248,7 +248,7 @@ class Rendition:
     def _trim(self) -> None:
         keep = len(self.listed()) + RETAINED_SEGMENTS
         total = sum(segment.size for segment in self.segments)
-        while len(self.segments) > 1 and (len(self.segments) > keep or total > self._max_bytes):
+        while len(self.segments) > 1 and (len(self.segments) > keep or total > self.max_bytes):
             total -= self.segments.popleft().size
         used = {segment.init for segment in self.segments} | {self.init_version}
         for version in [version for version in self.inits if version not in used]:

@@ -1,4 +1,4 @@
-"""The stream that this pod serves: its renditions, who waits for them, and whether somebody publishes.
+"""A stream that this pod serves: its renditions, who waits for them, and whether somebody publishes.
 
 Everything runs on one event loop. Viewers' requests wait on a change of a rendition; a publish session begins and ends
 an encoder's output. Between sessions the renditions stay, so a reconnecting publisher continues the same playlists.
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from workloads.transcoder.command import AUDIO, EncodePlan
-from workloads.transcoder.config import StreamSpec
+from workloads.transcoder.config import Ladder, StreamSpec
 from workloads.transcoder.fragment import Fragment, Init
 from workloads.transcoder.ladder import EncodedRung
 from workloads.transcoder.playlist import Variant
@@ -22,7 +22,11 @@ _ANY = ""
 
 
 class Stream:
-    """Shared by the publisher's session, the origin, the studio and the heartbeat."""
+    """Shared by the publisher's session, the origin, the studio and the heartbeat.
+
+    `spec` and `max_bytes` may be replaced at any time; a new ladder applies at the next publish session. `retired` is
+    set when another pod has the stream: what is there can still be read, and nobody waits here for more.
+    """
 
     def __init__(
         self,
@@ -33,6 +37,8 @@ class Stream:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.spec = spec
+        self.max_bytes = max_bytes
+        self.retired = False
         self.renditions: dict[str, Rendition] = {}
         self.rungs: dict[str, EncodedRung] = {}
         self.source = Source()
@@ -44,12 +50,17 @@ class Stream:
         self.protocol = "rtmp"
         self.on_transition: Callable[[], None] = lambda: None
         self._window_seconds = window_seconds
-        self._max_bytes = max_bytes
         self._wall = wall
         self._began = wall()
-        self._first_msn = initial_msn(self._began)
+        self._first_msn: int | None = None
+        self._ladder: Ladder | None = None
         self._waiters: dict[str, set[asyncio.Future[None]]] = {}
         self._was_playable = False
+
+    @property
+    def ladder(self) -> Ladder:
+        """The ladder of the current or last session; before the first one, what is wanted."""
+        return self._ladder or self.spec.ladder
 
     @property
     def playable(self) -> bool:
@@ -59,7 +70,8 @@ class Stream:
     @property
     def expecting(self) -> bool:
         """Whether media is there or about to come: somebody publishes, or this pod may be a replacement."""
-        return self.receiving or self._wall() - self._began < _REPLACEMENT_SECONDS
+        starting = self._wall() - self._began < _REPLACEMENT_SECONDS
+        return not self.retired and (self.receiving or starting)
 
     def has_segments(self, name: str) -> bool:
         """Whether the rendition has a whole segment."""
@@ -82,9 +94,14 @@ class Stream:
     def begin(self, plan: EncodePlan, source: Source) -> None:
         """An encoder with this plan starts."""
         self.source = source
+        self._ladder = plan.ladder
+        if self._first_msn is None:
+            # Dated by the first encode, not by the pod: a warm pod may be older than the one that it takes over from.
+            self._first_msn = initial_msn(self._wall())
+        self._forget_rungs(plan)
         self.rungs = {rung.name: rung for rung in plan.rungs}
         grid = Grid(plan.offset_seconds, plan.first_cut_seconds, plan.ladder.cut_seconds)
-        per_rendition = self._max_bytes // max(1, len(plan.names))
+        per_rendition = self.max_bytes // max(1, len(plan.names))
         for name in plan.names:
             rendition = self.renditions.get(name)
             if rendition is None:
@@ -96,6 +113,7 @@ class Stream:
                     max_bytes=per_rendition,
                     video=name != AUDIO,
                 )
+            rendition.part_seconds, rendition.max_bytes = plan.ladder.part_seconds, per_rendition
             rendition.begin(grid)
             self.output[name] = Meter()
 
@@ -122,9 +140,14 @@ class Stream:
             self._changed(name)
         self.on_transition()
 
+    def retire(self) -> None:
+        """Another pod has the stream now: whoever waits is told at once."""
+        self.retired = True
+        self._wake(*self._waiters)
+
     def variants(self) -> list[Variant]:
         """Video renditions, largest first, as the multivariant playlist lists them."""
-        nominal = {rung.name: rung for rung in self.spec.ladder.rungs}
+        nominal = {rung.name: rung for rung in self.ladder.rungs}
         return [
             Variant(self.renditions[name], nominal[name].video_kbps, self.frame_rate(rung))
             for name, rung in self.rungs.items()
@@ -149,7 +172,7 @@ class Stream:
         deadline = asyncio.get_running_loop().time() + timeout_seconds
         while not condition():
             left = deadline - asyncio.get_running_loop().time()
-            if left <= 0:
+            if left <= 0 or self.retired:
                 return False
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             waiters = self._waiters.setdefault(name, set())
@@ -162,11 +185,22 @@ class Stream:
                 waiters.discard(waiter)
         return True
 
-    def _changed(self, name: str) -> None:
-        for key in (name, _ANY):
-            for waiter in self._waiters.pop(key, set()):
+    def _forget_rungs(self, plan: EncodePlan) -> None:
+        """A rung that left the ladder leaves with its window; one that only this source has no use for stays."""
+        kept = {AUDIO, *plan.names, *(rung.name for rung in plan.ladder.rungs)}
+        for name in self.renditions.keys() - kept:
+            del self.renditions[name]
+            self.output.pop(name, None)
+            self._wake(name)
+
+    def _wake(self, *names: str) -> None:
+        for name in names:
+            for waiter in self._waiters.pop(name, set()):
                 if not waiter.done():
                     waiter.set_result(None)
+
+    def _changed(self, name: str) -> None:
+        self._wake(name, _ANY)
         if self.playable != self._was_playable:
             self._was_playable = self.playable
             self.on_transition()

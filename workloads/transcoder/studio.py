@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from workloads.transcoder.config import StreamKey
 from workloads.transcoder.stream import Stream
 
 
@@ -23,7 +22,7 @@ def heartbeat(stream: Stream) -> dict[str, Any]:
 def rungs(stream: Stream) -> dict[str, dict[str, Any]]:
     """State, size, frame rate and measured bit rate of each rung of the ladder."""
     found: dict[str, dict[str, Any]] = {}
-    for rung in stream.spec.ladder.rungs:
+    for rung in stream.ladder.rungs:
         encoded = stream.rungs.get(rung.name)
         meter = stream.output.get(rung.name)
         if encoded is None:
@@ -40,13 +39,13 @@ def rungs(stream: Stream) -> dict[str, dict[str, Any]]:
     return found
 
 
-def studio(stream: Stream, key: StreamKey, rtmp_url: str) -> dict[str, Any]:
-    """The host's view: where to publish, and how the broadcast does."""
+def studio(stream: Stream, own_key: str, rtmp_url: str) -> dict[str, Any]:
+    """The host's view: where to publish, and how the broadcast does. `own_key` is empty where only its hash is known."""
     beat = heartbeat(stream)
     return {
         "stream": stream.spec.stream,
         "title": stream.spec.title,
-        "stream_key": key.own(),
+        "stream_key": own_key,
         "rtmp_url": rtmp_url,
         "source": {"width": stream.source.width, "height": stream.source.height, "fps": stream.source.fps},
         "fps": round(stream.input.fps(), 1),

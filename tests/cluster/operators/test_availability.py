@@ -69,6 +69,7 @@ async def test_an_api_server_that_comes_back_finds_operators_that_missed_nothing
             await shop.create(channel(slug=f"c-{uuid.uuid4().hex[:8]}"))
             await shop.create(stream("kept"))
             await eventually(lambda: shop.get("apps/v1", "Deployment", "kept-fanout"), seconds=20)
+            await asyncio.sleep(0.3)  # the embedded API server writes its journal in batches of 40 ms
         world.server.stop(signal.SIGKILL)
         await asyncio.sleep(4)
         world.server.start()
