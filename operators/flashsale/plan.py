@@ -102,7 +102,7 @@ def _transitions(sale: FlashSale, phase: str, facts: list[Fact]) -> tuple[Event,
 
 def _deadline(sale: FlashSale, observed: SaleObserved, finished: float | None, now: float) -> float | None:
     start, end = epoch(sale.spec.starts_at), epoch(sale.spec.ends_at)
-    moments = [start - status.ARM_SECONDS, start - status.ALARM_SECONDS, start, end]
+    moments = [start - status.ARM_SECONDS, start - sizing.ALARM_SECONDS, start, end]
     if observed.stream:
         per_replica = observed.stream.spec.fanout.connections_per_replica
         turns = sizing.moments(sale, per_replica, pod_start_seconds=observed.pod_start_seconds)

@@ -16,6 +16,8 @@ from operators.core.times import epoch, epoch_or_none
 BURST_PODS = 10
 """Pods that a cluster starts side by side without slowing each other down."""
 NODE_START_SECONDS = 180.0
+ALARM_SECONDS = 60.0
+SLACK = 1.2
 NO_MORE_CAPACITY = (SalePhase.CANCELLED, SalePhase.FAILED)
 
 
@@ -30,9 +32,13 @@ class CapacityFloor:
 
 
 def lead_seconds(sale: FlashSale, replicas: int, pod_start_seconds: float) -> float:
-    """How long before the start capacity is asked for: what the owner wants, or longer when pods start slowly."""
+    """How long before the start capacity is asked for: what the owner wants, or longer when pods start slowly.
+
+    The alert looks a minute before the start, so capacity has to stand by then, with a fifth more time than measured.
+    """
     prewarm = sale.spec.capacity.prewarm
-    needed = pod_start_seconds * ceil(replicas / BURST_PODS) + (NODE_START_SECONDS if prewarm.nodes else 0.0)
+    starting = pod_start_seconds * ceil(replicas / BURST_PODS) + (NODE_START_SECONDS if prewarm.nodes else 0.0)
+    needed = starting * SLACK + ALARM_SECONDS
     return max(seconds(prewarm.lead_time), needed)
 
 

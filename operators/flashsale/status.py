@@ -14,10 +14,9 @@ from operators.core.cron import CronError, zone
 from operators.core.platform import Platform
 from operators.core.times import epoch, rfc3339
 from operators.flashsale.observe import LedgerReport, SaleObserved
-from operators.flashsale.sizing import fanout_floor, floor_of
+from operators.flashsale.sizing import ALARM_SECONDS, fanout_floor, floor_of
 
 ARM_SECONDS = 120.0
-ALARM_SECONDS = 60.0
 NEEDED = ("Accepted", "TargetsResolved", "StockSeeded", "Prewarmed")
 SELLING = ("Open", "SoldOut", "Paused")
 _REPORTED = {

@@ -51,6 +51,19 @@ class ApiServer:
             self._process.send_signal(number)
             self._process.wait(10)
 
+    def rss_mib(self) -> float:
+        """Resident memory."""
+        assert self._process is not None
+        return resident_mib(self._process.pid)
+
+
+def resident_mib(pid: int) -> float:
+    """Resident memory of a process."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError("no such process")
+
 
 class Operator:
     """One replica of the operators."""
@@ -105,10 +118,7 @@ class Operator:
     def rss_mib(self) -> float:
         """Resident memory."""
         assert self.process is not None
-        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS"):
-                return int(line.split()[1]) / 1024
-        raise RuntimeError("no such process")
+        return resident_mib(self.process.pid)
 
 
 @contextlib.contextmanager
