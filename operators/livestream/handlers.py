@@ -5,8 +5,10 @@ import secrets
 
 from operators.api import Channel, LiveStream
 from operators.api.livestream_status import StreamPhase
-from operators.channel.plan import KEY as CHANNEL_KEY
-from operators.channel.plan import key_secret_name
+from operators.channel.keys import STREAM_KEY as CHANNEL_KEY
+from operators.channel.keys import text_of
+from operators.channel.names import next_key_secret
+from operators.channel.view import key_secret_of
 from operators.core.plan import Manifest, ObjectRef, Plan
 from operators.core.podtimes import p99_start_seconds
 from operators.core.times import epoch
@@ -69,7 +71,7 @@ async def observe(context: Context, stream: LiveStream) -> StreamObserved:
     return StreamObserved(
         allocation=allocation,
         worker=next((item for item in workers if allocation and item.pod == allocation.worker), None),
-        keys=StreamKeys(_text(secret, KEY) or secrets.token_urlsafe(24), await _channel_key(context, channel)),
+        keys=StreamKeys(_text(secret, KEY) or secrets.token_urlsafe(24), await _channel_keys(context, channel)),
         channel=channel,
         siblings=tuple(item.metadata.name for item in elder),
         sibling_millicores=sum(transcode_millicores(item, context.platform()) for item in elder),
@@ -115,12 +117,16 @@ def _targets(spec: object, stream: LiveStream) -> bool:
     return channel is not None and channel.name == stream.spec.channel.name
 
 
-async def _channel_key(context: Context, channel: Channel | None) -> str:
+async def _channel_keys(context: Context, channel: Channel | None) -> tuple[str, ...]:
+    """The channel's key, and the one that follows it while they overlap."""
     if channel is None:
-        return ""
-    name = key_secret_name(channel.metadata.name)
-    secret = await context.client.get(ObjectRef("v1", "Secret", channel.metadata.namespace, name))
-    return _text(secret, CHANNEL_KEY)
+        return ()
+    names_of_secrets = [key_secret_of(channel)]
+    if channel.status.ingest and channel.status.ingest.next_key_secret:
+        names_of_secrets.append(next_key_secret(channel.metadata.name))
+    refs = [ObjectRef("v1", "Secret", channel.metadata.namespace, name) for name in names_of_secrets]
+    found = [text_of(await context.client.get(ref), CHANNEL_KEY) for ref in refs]
+    return tuple(dict.fromkeys(key for key in found if key))
 
 
 def _text(secret: Manifest | None, key: str) -> str:

@@ -19,14 +19,14 @@ BEAT_FRESH_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class StreamKeys:
-    """Secrets to publish with: the stream's own, and its channel's (empty while it has none)."""
+    """Secrets to publish with: the stream's own, and its channel's (none while it has none, two while it rotates)."""
 
     stream_key: str
-    channel_key: str = ""
+    channel_keys: tuple[str, ...] = ()
 
     def accepted(self) -> list[str]:
         """Every key that may publish to the stream, its own first."""
-        return [key for key in (self.stream_key, self.channel_key) if key]
+        return [key for key in (self.stream_key, *self.channel_keys) if key]
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,10 +83,8 @@ def _ready(observed: StreamObserved, name: str) -> bool:
 
 
 def _ingest_fields(observed: StreamObserved) -> list[str]:
-    keys = [observed.keys.stream_key] if observed.keys.stream_key else []
-    if observed.keys.channel_key and observed.holds_channel_key:
-        keys.append(observed.keys.channel_key)
-    return [hashlib.sha256(key.encode()).hexdigest() for key in keys]
+    keys = observed.keys.accepted() if observed.holds_channel_key else [observed.keys.stream_key]
+    return [hashlib.sha256(key.encode()).hexdigest() for key in keys if key]
 
 
 def _directory_entry(stream: LiveStream, observed: StreamObserved, platform: Platform, phase: str) -> str:

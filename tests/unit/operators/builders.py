@@ -59,7 +59,7 @@ def sale(*, status: dict[str, Any] | None = None, metadata: dict[str, Any] | Non
 
 
 def observed(**changes: Any) -> StreamObserved:
-    return StreamObserved(**({"keys": StreamKeys("own-key", "channel-key"), "channel": channel()} | changes))
+    return StreamObserved(**({"keys": StreamKeys("own-key", ("channel-key",)), "channel": channel()} | changes))
 
 
 def beat(**changes: Any) -> TranscoderBeat:

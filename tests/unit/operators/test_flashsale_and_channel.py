@@ -1,17 +1,15 @@
-"""What reconciles of a FlashSale and a Channel want."""
+"""What a reconcile of a FlashSale wants."""
 
 import json
 
 import pytest
 
 from operators.api import FlashSale
-from operators.channel.plan import ChannelObserved
-from operators.channel.plan import plan as plan_channel
 from operators.core.plan import Plan
 from operators.flashsale.observe import LedgerReport, SaleObserved, ledger_report
 from operators.flashsale.plan import plan as plan_sale
 from operators.flashsale.sizing import floor_of
-from tests.unit.operators.builders import NOW, PLATFORM, channel, sale, stream
+from tests.unit.operators.builders import NOW, PLATFORM, sale, stream
 
 WARM = stream(status={"fanout": {"replicas": 3, "readyReplicas": 3}})
 MINUTE = 60.0
@@ -95,40 +93,3 @@ def test_capacity_is_held_from_lead_time_to_cooldown(now: float, expected: int) 
 @pytest.mark.parametrize("text", ["", "nonsense", "[]", '{"sold": 1}'])
 def test_a_report_that_cannot_be_read_is_no_report(text: str) -> None:
     assert ledger_report({"sale-uid": text}, sale()) is None
-
-
-def test_a_channel_gets_its_key_and_policy() -> None:
-    result = plan_channel(channel(), ChannelObserved(key="k"), PLATFORM, NOW)
-    assert [(item["kind"], item["metadata"]["name"]) for item in result.applies] == [
-        ("Secret", "aarong-channel-key"),
-        ("ConfigMap", "aarong-channel"),
-    ]
-
-
-def test_a_channel_lists_its_active_streams_and_is_on_air_with_a_live_one() -> None:
-    streams = (
-        stream(status={"phase": "Live", "startedAt": "2027-01-15T08:00:00Z"}),
-        stream(metadata={"name": "old"}, status={"phase": "Ended"}),
-    )
-    result = plan_channel(channel(), ChannelObserved(key="k", streams=streams), PLATFORM, NOW)
-    assert result.status["phase"] == "OnAir"
-    assert [item["name"] for item in result.status["activeStreams"]] == ["launch"]
-
-
-def deleting(**spec: object) -> object:
-    base = channel(**spec)
-    return base.model_copy(
-        update={"metadata": base.metadata.model_copy(update={"deletion_timestamp": "2027-01-15T08:00:00Z"})}
-    )
-
-
-def test_a_channel_with_active_streams_waits_with_a_reason() -> None:
-    result = plan_channel(deleting(), ChannelObserved(key="k", streams=(stream(),)), PLATFORM, NOW)  # type: ignore[arg-type]
-    assert not result.release
-    assert result.status["conditions"][0]["reason"] == "StreamsActive"
-
-
-def test_a_channel_that_may_ends_its_streams() -> None:
-    gone = deleting(deletionPolicy="Delete")
-    result = plan_channel(gone, ChannelObserved(key="k", streams=(stream(),)), PLATFORM, NOW)  # type: ignore[arg-type]
-    assert [ref.name for ref in result.deletes] == ["launch"]

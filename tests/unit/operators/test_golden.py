@@ -12,13 +12,13 @@ from kubernetes.aio import client
 
 from operators.api import KINDS
 from operators.api.crd import crd
-from operators.channel.plan import ChannelObserved
 from operators.channel.plan import plan as plan_channel
 from operators.flashsale.observe import SaleObserved
 from operators.flashsale.plan import plan as plan_sale
 from operators.livestream.plan import plan as plan_stream
 from operators.models.plan import ray_service
 from tests.unit.operators.builders import NOW, PLATFORM, channel, observed, sale, stream
+from tests.unit.operators.channel.making import everything, linear, seen
 
 FOLDER = Path(__file__).parent / "golden"
 MODELS = {
@@ -33,12 +33,19 @@ MODELS = {
     "HorizontalPodAutoscaler": client.V2HorizontalPodAutoscaler,
     "PodDisruptionBudget": client.V1PodDisruptionBudget,
     "Ingress": client.V1Ingress,
+    "Role": client.V1Role,
+    "RoleBinding": client.V1RoleBinding,
 }
 
 
 def children() -> list[dict]:
+    on_air = stream(metadata={"name": "x"}, status={"phase": "Live"})
     made = [*plan_stream(stream(), observed(), PLATFORM, NOW).applies]
-    made += plan_channel(channel(), ChannelObserved(key="channel-key"), PLATFORM, NOW).applies
+    made += plan_channel(channel(), seen(), PLATFORM, NOW).applies
+    made += plan_channel(linear(), seen(streams=(on_air,)), PLATFORM, NOW).applies
+    for asked, world in everything():
+        found = plan_channel(asked, world, PLATFORM, NOW).applies
+        made += [item for item in found if item["kind"] in ("Secret", "Service", "Ingress", "HTTPRoute")]
     made += plan_sale(
         sale(capacity={"expectedViewers": 9000, "prewarm": {"nodes": True, "imagePrePull": True}}),
         SaleObserved(stream()),
