@@ -3,8 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.servers import PostgresServer, RedisServer, postgres_server, redis_server
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("haat", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("haat")
 
 
 @pytest.fixture(scope="session")

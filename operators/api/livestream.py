@@ -76,7 +76,10 @@ class Hardware(StrEnum):
 class Transcode(Model):
     """How the stream is transcoded."""
 
-    placement: Placement = Placement.DEDICATED
+    placement: Placement = Field(
+        Placement.DEDICATED,
+        json_schema_extra=rules(("self == oldSelf", "transcode.placement is immutable: make a new LiveStream")),
+    )
     pool_ref: Ref | None = Field(None, description="Transcoder pool of the platform configuration; default: `default`.")
     redundancy: int = Field(1, ge=1, le=2, description="2 keeps a second transcoder ready to take over.")
     hardware: Hardware = Hardware.AUTO

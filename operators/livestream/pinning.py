@@ -1,9 +1,9 @@
 """What runs is not replaced while people watch: pod templates of a started stream stay as they are until it has ended.
 
 An upgrade of the operators or a new platform file changes templates. Rolling them out at once would end every
-broadcast, so a started stream keeps the template that it was given; `rolloutPolicy: Immediate` in the platform file (for
-a security fix) overrides it. The template that we gave is kept as an annotation: what somebody else changed in it is
-repaired, because only our own changes wait.
+broadcast, so a started stream keeps the template that it was given; `rolloutPolicy: Immediate` in the platform file,
+for a security fix, overrides it. The template that we gave is kept as an annotation: what somebody else changed in it
+is repaired, because only our own changes wait.
 """
 
 import json

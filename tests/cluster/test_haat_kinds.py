@@ -186,6 +186,11 @@ async def test_refused_with_its_reason(kinds: Api, obj: Obj, message: str) -> No
 CHANGES = {
     "slug": (channel(), {"slug": "other"}, "slug is immutable"),
     "channel of a stream": (stream(), {"channel": {"name": "other"}}, "channel is immutable"),
+    "placement of a stream": (
+        stream(transcode={"placement": "Dedicated"}),
+        {"transcode": {"placement": "Pooled"}},
+        "transcode.placement is immutable",
+    ),
     "an ended stream": (stream(desiredState="Ended"), {"desiredState": "Auto"}, "an ended stream stays ended"),
     "a cancelled sale": (sale(state="Cancelled"), {"state": "Scheduled"}, "a cancelled sale stays cancelled"),
 }

@@ -73,7 +73,7 @@ def applied(plan: Plan, *, ready: bool = True) -> dict[tuple[str, str], Manifest
     for manifest in plan.applies:
         body = dict(manifest)
         if body["kind"] == "Deployment" and ready:
-            count = body["spec"]["replicas"]
+            count = body["spec"].get("replicas", 1)
             body["status"] = {"availableReplicas": count, "readyReplicas": count}
         if body["kind"] == "Service":
             body["spec"] = body["spec"] | {"clusterIP": "10.1.2.3"}

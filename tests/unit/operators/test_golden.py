@@ -13,10 +13,15 @@ from kubernetes.aio import client
 from operators.api import KINDS
 from operators.api.crd import crd
 from operators.channel.plan import plan as plan_channel
+from operators.core.platform import Pool
+from operators.core.platform.file import Autoscaling
+from operators.core.pooling import PoolState
 from operators.flashsale.observe import SaleObserved
 from operators.flashsale.plan import plan as plan_sale
 from operators.livestream.plan import plan as plan_stream
 from operators.models.plan import ray_service
+from operators.pool.plan import PoolObserved
+from operators.pool.plan import plan as plan_pool
 from tests.unit.operators.builders import NOW, PLATFORM, channel, observed, sale, stream
 from tests.unit.operators.channel.making import everything, linear, seen
 
@@ -52,6 +57,13 @@ def children() -> list[dict]:
         PLATFORM,
         NOW,
     ).applies
+    hpa = stream(metadata={"name": "hpa"}, autoscaling={"provider": "HPA"}, fanout={"minReplicas": 2})
+    keda = stream(metadata={"name": "keda"}, autoscaling={"provider": "KEDA"})
+    platform = PLATFORM.model_copy(update={"autoscaling": Autoscaling(prometheus_url="http://prometheus:9090")})
+    for subject in (hpa, keda):
+        planned = plan_stream(subject, observed(sales=(sale(),)), platform, NOW).applies
+        made += [item for item in planned if item["kind"] in ("HorizontalPodAutoscaler", "ScaledObject")]
+    made += plan_pool("default", Pool(), PoolObserved(PoolState()), PLATFORM, NOW).applies
     service = ray_service("shop", {"co-view"}, PLATFORM)
     return [*made, *([service] if service else [])]
 
