@@ -33,7 +33,7 @@ def contains(live: Any, desired: Any) -> bool:
     """
     if isinstance(desired, dict):
         return isinstance(live, dict) and all(
-            (key in live and contains(live[key], value)) or (key not in live and value in ({}, [], None))
+            (key in live and contains(live[key], value)) or (key not in live and value in ({}, [], None, ""))
             for key, value in desired.items()
         )
     if isinstance(desired, list):
