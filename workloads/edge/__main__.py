@@ -4,11 +4,13 @@ from workloads.common import redis, service
 from workloads.common.health import Readiness
 from workloads.edge.app import App
 from workloads.edge.cache import CoalescingCache
+from workloads.edge.channels import Channels
 from workloads.edge.config import EdgeSettings
 from workloads.edge.lobby import Lobby
 from workloads.edge.media import Media
 from workloads.edge.metrics import Metrics
 from workloads.edge.origins import Origins
+from workloads.edge.studio import Studio
 from workloads.edge.upstream import Upstream
 from workloads.edge.web import Web
 
@@ -23,10 +25,17 @@ def main() -> None:
         cache = CoalescingCache(settings.edge_cache_bytes, settings.edge_max_pending)
         metrics, readiness = Metrics(), Readiness()
         metrics.watch(cache)
-        media = Media(Origins(store), upstream, cache, metrics)
+        origins, web = Origins(store), Web(settings.web_root, settings.web_connect_src)
         readiness.started = True
         try:
-            app = App(media, Web(settings.web_root, settings.web_connect_src), readiness, Lobby(store))
+            app = App(
+                media=Media(origins, upstream, cache, metrics),
+                web=web,
+                readiness=readiness,
+                lobby=Lobby(store),
+                channels=Channels(store, web),
+                studio=Studio(origins, upstream),
+            )
             await service.serve(app, settings, readiness, ws="websockets-sansio")
         finally:
             await upstream.close()

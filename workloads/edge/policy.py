@@ -15,6 +15,7 @@ _PATH = re.compile(
     r"(?:(?P<master>master\.m3u8)|(?P<rung>[a-z0-9][a-z0-9-]{0,30})/"
     r"(?:(?P<media>media\.m3u8)|(?P<init>init\.mp4)|(?P<msn>[0-9]{1,15})(?:\.(?P<part>[0-9]{1,5}))?\.m4s))"
 )
+_STREAM = re.compile(rf"{_NAME}/{_NAME}")
 _DIRECTIVE = re.compile(r"[0-9]{1,15}")
 _VERSION = re.compile(r"[0-9a-f]{1,64}")
 
@@ -56,6 +57,11 @@ _FRESHNESS = {
     Kind.SEGMENT: (300.0, _IMMUTABLE),
     Kind.PART: (60.0, _IMMUTABLE),
 }
+
+
+def is_stream_id(text: str) -> bool:
+    """Whether it is `<namespace>/<name>`."""
+    return _STREAM.fullmatch(text) is not None
 
 
 def classify(path: str, query: str) -> Target | None:

@@ -83,6 +83,10 @@ class Web:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer GET and HEAD."""
+        await self.page(scope, receive, send)
+
+    async def page(self, scope: Scope, receive: Receive, send: Send, *, status: int = 200) -> None:
+        """The same with a status of the caller's, for a page whose path means something to others."""
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         try:
             if scope["method"] not in ("GET", "HEAD"):
@@ -94,7 +98,7 @@ class Web:
                 response.headers["allow"] = "GET, HEAD"
             await response(scope, receive, send)
             return
-        await self._answer(name, file, headers, scope["method"], send)
+        await self._answer(name, file, headers, scope["method"], send, status)
 
     async def _resolve(self, path: str, accept: str) -> tuple[str, File]:
         name = path.lstrip("/") or INDEX
@@ -109,15 +113,19 @@ class Web:
             raise Problem(404, "not_found", "There is no such file.")
         return name, file
 
-    async def _answer(self, name: str, file: File, headers: dict[bytes, str], method: str, send: Send) -> None:
+    async def _answer(
+        self, name: str, file: File, headers: dict[bytes, str], method: str, send: Send, status: int
+    ) -> None:
+        found = status == 200
         out = [
             *self._security,
             (b"content-type", file.content_type.encode()),
-            (b"cache-control", cache_control(name).encode()),
-            (b"etag", file.etag.encode()),
+            (b"cache-control", cache_control(name).encode() if found else b"no-store"),
             (b"vary", b"accept-encoding"),
         ]
-        if file.etag in headers.get(b"if-none-match", ""):
+        if found:
+            out.append((b"etag", file.etag.encode()))
+        if found and file.etag in headers.get(b"if-none-match", ""):
             await send({"type": "http.response.start", "status": 304, "headers": out})
             await send({"type": "http.response.body", "body": b""})
             return
@@ -126,7 +134,7 @@ class Web:
             body = file.compressed
             out.append((b"content-encoding", b"gzip"))
         out.append((b"content-length", b"%d" % len(body)))
-        await send({"type": "http.response.start", "status": 200, "headers": out})
+        await send({"type": "http.response.start", "status": status, "headers": out})
         await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
 
     async def _file(self, name: str) -> File | None:

@@ -1,6 +1,7 @@
 """What Prometheus learns about the encode; gauges are read from the streams when they are scraped."""
 
 from collections.abc import Callable
+from functools import partial
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge
 
@@ -38,7 +39,7 @@ class Metrics:
     def watch(self, stream: Stream) -> None:
         """Export the stream's state."""
         for name, (_, read) in _READ.items():
-            self._gauges[name].labels(stream.spec.stream).set_function(lambda read=read: read(stream))
+            self._gauges[name].labels(stream.spec.stream).set_function(partial(read, stream))
         self.encoder_failures.labels(stream.spec.stream)
 
     def forget(self, stream: Stream) -> None:

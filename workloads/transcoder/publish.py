@@ -1,8 +1,9 @@
 """`POST /ingest`: one publish session, from the first frame to the last.
 
 The free place is checked before the body is asked for, as the key is before that (`app`), because asking is what sends
-`100 Continue`, and 100 means accepted. When the encoder fails the request is answered with 502: ingest opens a new session with the
-decoder configuration and the current group of pictures, so encoder failure and pod failure recover by the same path.
+`100 Continue`, and 100 means accepted. When the encoder fails the request is answered with 502: ingest opens a new
+session with the decoder configuration and the current group of pictures, so encoder failure and pod failure recover by
+the same path.
 """
 
 import asyncio

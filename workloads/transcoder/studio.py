@@ -40,7 +40,10 @@ def rungs(stream: Stream) -> dict[str, dict[str, Any]]:
 
 
 def studio(stream: Stream, own_key: str, rtmp_url: str) -> dict[str, Any]:
-    """The host's view: where to publish, and how the broadcast does. `own_key` is empty where only its hash is known."""
+    """The host's view: where to publish, and how the broadcast does.
+
+    `own_key` is empty where only the key's hash is known.
+    """
     beat = heartbeat(stream)
     return {
         "stream": stream.spec.stream,

@@ -61,27 +61,30 @@ class Plane:
     def start(self, *names: str) -> None:
         """Start workloads and wait until they are ready."""
         for name in names:
-            self._launch(name)
+            files = {"HAAT_STREAM_FILE": str(self.folder / "stream.json")} if name == "transcoder" else {}
+            self.launch(name, name, **files)
         for name in names:
-            wait_for(lambda name=name: self._is_ready(name))
+            wait_for(lambda name=name: self.is_ready(name))
 
-    def _launch(self, name: str) -> None:
-        port = self.ports[name]
+    def launch(self, name: str, workload: str, **environment: str) -> None:
+        """Start a workload as the pod `<name>-0` without waiting for it."""
+        port = self.ports.setdefault(name, free_port())
         self.run(
             name,
-            [sys.executable, "-m", f"workloads.{name}"],
+            [sys.executable, "-m", f"workloads.{workload}"],
             POD_IP="127.0.0.1",
             POD_NAME=f"{name}-0",
             HAAT_LISTEN_PORT=str(port),
             HAAT_RTMP_PORT=str(self.ports["rtmp"]),
             HAAT_REDIS_URL=f"redis://127.0.0.1:{self.ports['redis']}/0",
-            HAAT_STREAM_FILE=str(self.folder / "stream.json"),
             HAAT_STREAM_KEY_FILE=str(self.folder / "key"),
             HAAT_AUTH_JWKS=(self.folder / "jwks.json").read_text(),
             HAAT_X264_PRESET="ultrafast",
+            **environment,
         )
 
-    def _is_ready(self, name: str) -> bool:
+    def is_ready(self, name: str) -> bool:
+        """Whether its readiness probe succeeds."""
         with contextlib.suppress(httpx.HTTPError):
             return httpx.get(f"http://127.0.0.1:{self.ports[name]}/readyz", timeout=1).status_code == 200
         return False
@@ -131,8 +134,8 @@ def write_files(folder: Path, jwks: str) -> None:
 class Publisher:
     """The test source as a process."""
 
-    def __init__(self, plane: Plane, name: str = "source", url: str = "") -> None:
-        size = ["--width", "640", "--height", "360", "--fps", "25", "--video-kbps", "600"]
+    def __init__(self, plane: Plane, name: str = "source", url: str = "", height: int = 360) -> None:
+        size = ["--width", str(height * 16 // 9), "--height", str(height), "--fps", "25", "--video-kbps", "600"]
         self.process = plane.run(name, [sys.executable, "-m", "hack.testsource", "--url", url or plane.rtmp_url, *size])
 
 
