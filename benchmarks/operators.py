@@ -74,9 +74,10 @@ class Arrivals:
 
     async def _watch(self, client: ApiClient, resource: Resource) -> None:
         version = (await client.list(resource))["metadata"]["resourceVersion"]
-        async for kind, body in client.watch(resource, version=version, selector=OWNER_LABEL):
-            if kind == "ADDED":
-                self.times[body["metadata"]["labels"][OWNER_LABEL]].append(time.monotonic())
+        async for kind, body in client.watch(resource, version=version):
+            owner = (body["metadata"].get("labels") or {}).get(OWNER_LABEL)
+            if kind == "ADDED" and owner:
+                self.times[owner].append(time.monotonic())
 
     async def complete(self, owners: list[str], *, seconds: float) -> None:
         """Wait until every owner has all its children."""
@@ -182,7 +183,7 @@ async def _idle(shop: Tenant, server: ApiServer, redis_url: str, folder: Path) -
 async def _fail_over(shop: Tenant, server: ApiServer, redis_url: str, folder: Path) -> list[Figure]:
     """From SIGKILL of the leader until the other replica has made what was asked for meanwhile."""
     note("the leader is killed")
-    await shop.create(channel("ha"))
+    await shop.create(channel("fail-over"))
     first, second = (Operator(folder, server.kubeconfig, redis_url, name=name) for name in ("first", "second"))
     with running(first, second):
 
@@ -194,7 +195,7 @@ async def _fail_over(shop: Tenant, server: ApiServer, redis_url: str, folder: Pa
         await asyncio.sleep(5)
         began = time.monotonic()
         leading.stop(signal.SIGKILL)
-        await shop.create(stream("meanwhile", channel={"name": "ha"}))
+        await shop.create(stream("meanwhile", channel={"name": "fail-over"}))
         await eventually(lambda: shop.get("apps/v1", "Deployment", "meanwhile-fanout"), seconds=60)
         return [figure("fail-over after SIGKILL, to the first child made", time.monotonic() - began, "s", bar=20)]
 

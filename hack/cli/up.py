@@ -153,12 +153,15 @@ async def install_charts(console: Console, chosen: ports.Ports, client: ApiClien
 def chart_values(chosen: ports.Ports) -> dict[str, Any]:
     """Values of the chart for this machine: small requests, so that one core and 3 GiB hold everything."""
     rtmp = f"rtmp://127.0.0.1:{chosen.rtmp}/live"
+    worker = {"cpu": "50m", "memory": "96Mi", "memoryLimit": "2Gi"}
     small = {"resources": {"requests": {"cpu": "20m", "memory": "64Mi"}}}
     return {
         **dict.fromkeys(SERVICES, small),
         # Nobody is paged here, and its memory is better used.
         "audit": {"enabled": False},
         "sizes": {name: {"cpu": "50m", "memory": "96Mi"} for name in ("transcoder", "fanout", "models")},
+        # One worker is warm; the second one of a real shop would only wait here.
+        "pools": {"default": {"buffer": {"size": 0, "min": 1, "max": 10}, "template": {"resources": worker}}},
         "publicUrl": f"http://127.0.0.1:{chosen.http}",
         "rtmp": {"publicUrl": rtmp, "internalUrl": rtmp, "service": {"type": "LoadBalancer", "nodePort": chosen.rtmp}},
         "auth": keys.auth_values(STATE / "auth.json"),

@@ -77,7 +77,7 @@ class Transcode(Model):
     """How the stream is transcoded."""
 
     placement: Placement = Field(
-        Placement.DEDICATED,
+        Placement.POOLED,
         json_schema_extra=rules(("self == oldSelf", "transcode.placement is immutable: make a new LiveStream")),
     )
     pool_ref: Ref | None = Field(None, description="Transcoder pool of the platform configuration; default: `default`.")

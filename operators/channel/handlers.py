@@ -1,9 +1,15 @@
-"""Reconcile of one Channel."""
+"""Reconcile of one Channel: look, plan, carry out."""
 
-import base64
+import asyncio
 import secrets
 
-from operators.channel.plan import KEY, ChannelObserved, key_secret_name, plan
+from operators.api import Channel
+from operators.api.playback import TokenMode
+from operators.channel import names
+from operators.channel.jwk import generate
+from operators.channel.keys import ACTIVE_PLAYBACK_KEYS
+from operators.channel.observe import ChannelObserved, Fresh, as_manifest, cdn_probes, owned_by, playout_beat
+from operators.channel.plan import plan
 from operators.core.plan import Manifest, ObjectRef
 from operators.runtime.context import Context
 from operators.runtime.executor import execute
@@ -14,16 +20,58 @@ async def reconcile(context: Context, namespace: str, name: str) -> float | None
     channel = context.cache.channel(namespace, name)
     if channel is None:
         return None
-    children: dict[tuple[str, str], Manifest] = dict(context.cache.children(channel))
-    secret_name = key_secret_name(name)
-    secret = await context.client.get(ObjectRef("v1", "Secret", namespace, secret_name))
-    if secret and not secret["metadata"].get("deletionTimestamp"):
-        children[("Secret", secret_name)] = secret
-    stored = ((secret or {}).get("data") or {}).get(KEY)
-    observed = ChannelObserved(
-        key=base64.b64decode(stored).decode() if stored else secrets.token_urlsafe(24),
-        streams=tuple(item for item in context.cache.streams(namespace) if item.spec.channel.name == name),
-        children=children,
-    )
+    observed = await observe(context, channel)
     result = plan(channel, observed, context.platform(), context.clock())
-    return await execute(context, channel, result, children)
+    return await execute(context, channel, result, observed.children)
+
+
+async def observe(context: Context, channel: Channel) -> ChannelObserved:
+    """Gather everything that the plan looks at."""
+    now, cache = context.clock(), context.cache
+    namespace, name = channel.metadata.namespace, channel.metadata.name
+    streams = tuple(item for item in cache.streams(namespace) if item.spec.channel.name == name)
+    children: dict[tuple[str, str], Manifest] = dict(cache.children(channel))
+    own = (names.key_secret(name), names.next_key_secret(name), names.playback_secret(channel))
+    given = channel.spec.ingest.key_secret_ref
+    found = await asyncio.gather(*(_secret(context, namespace, item) for item in (*own, given.name if given else "")))
+    for secret_name, secret in zip(own, found[:-1], strict=True):
+        if secret is not None and _is_ours(secret, channel) and not (given and given.name == secret_name):
+            children[("Secret", secret_name)] = secret
+    for stream in streams:
+        if owned_by(stream, channel):
+            children[("LiveStream", stream.metadata.name)] = as_manifest(stream)
+    signs = channel.spec.playback.token.mode != TokenMode.NONE
+    return ChannelObserved(
+        fresh=Fresh(secrets.token_urlsafe(24), tuple(generate() for _ in range(ACTIVE_PLAYBACK_KEYS if signs else 0))),
+        streams=streams,
+        rivals=rivals(channel, cache.channels()),
+        children=children,
+        given_secret=found[-1],
+        capabilities=await context.discovery.current(),
+        cdn_probes=cdn_probes(context.signals.cdn_health, now),
+        playout=playout_beat(context.signals.heartbeats, channel.id, now),
+        pods=tuple(cache.pods(channel)),
+    )
+
+
+def rivals(channel: Channel, channels: list[Channel]) -> tuple[str, ...]:
+    """Ids of the channels that had the slug first, oldest first."""
+    same = sorted((item for item in channels if item.spec.slug == channel.spec.slug), key=_age)
+    return tuple(item.id for item in same if _age(item) < _age(channel))
+
+
+def _age(channel: Channel) -> tuple[str, str]:
+    return channel.metadata.creation_timestamp, channel.id
+
+
+async def _secret(context: Context, namespace: str, name: str) -> Manifest | None:
+    """A Secret that is there to stay."""
+    if not name:
+        return None
+    secret = await context.client.get(ObjectRef("v1", "Secret", namespace, name))
+    return secret if secret and not secret["metadata"].get("deletionTimestamp") else None
+
+
+def _is_ours(secret: Manifest, channel: Channel) -> bool:
+    references = secret["metadata"].get("ownerReferences") or ()
+    return any(reference.get("uid") == channel.metadata.uid for reference in references)

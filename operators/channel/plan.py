@@ -1,154 +1,164 @@
-"""plan(...) of a Channel."""
+"""plan(channel, observed, platform, now): everything that one reconcile of a Channel wants done."""
 
-import base64
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
-
-from operators.api import Channel, LiveStream
-from operators.api.base import seconds
-from operators.api.channel import ChannelPhase, DeletionPolicy
-from operators.api.livestream_status import StreamPhase
-from operators.core.children import child
-from operators.core.conditions import Fact, merge, summary
-from operators.core.plan import Event, Manifest, ObjectRef, Plan
+from operators.api import Channel
+from operators.api.base import API_VERSION
+from operators.api.channel import ChannelPhase, DeletionPolicy, Mode
+from operators.channel import names, status
+from operators.channel.children.access import build_access
+from operators.channel.children.config import build_config_map
+from operators.channel.children.playout import build_playout, build_playout_budget
+from operators.channel.children.policies import build_default_deny, build_playout_policy
+from operators.channel.children.routes import build_routes
+from operators.channel.children.schedule import build_schedule
+from operators.channel.children.secrets import build_key_secret, build_playback_secret
+from operators.channel.children.streams import build_output, build_showings
+from operators.channel.observe import OVER, ChannelObserved, owned_by
+from operators.channel.publish import publications, withdrawn
+from operators.channel.transitions import deadline, transitions
+from operators.channel.view import View, key_secret_of, look, output_of
+from operators.core.conditions import Fact, merge
+from operators.core.plan import Event, Manifest, ObjectRef, Plan, ref_of
 from operators.core.platform import Platform
-
-KEY = "stream-key"
-_ON_AIR = (StreamPhase.LIVE, StreamPhase.INTERRUPTED)
-_OVER = (StreamPhase.ENDED, StreamPhase.FAILED)
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelObserved:
-    """The world around one Channel; `key` is the stored stream key or a fresh one."""
-
-    key: str
-    streams: tuple[LiveStream, ...] = ()
-    children: Mapping[tuple[str, str], Manifest] = field(default_factory=dict)
-
-
-def key_secret_name(channel_name: str) -> str:
-    """Secret with the channel's stream key."""
-    return f"{channel_name}-channel-key"
+from operators.core.times import epoch
+from operators.livestream.pinning import pinned
 
 
 def plan(channel: Channel, observed: ChannelObserved, platform: Platform, now: float) -> Plan:
-    """The plan; see `Plan`."""
-    active = [stream for stream in observed.streams if stream.status.phase not in _OVER]
-    on_air = [stream for stream in active if stream.status.phase in _ON_AIR]
-    desired = (_secret(channel, observed.key), _config_map(channel))
+    """The plan; see `Plan` for the order in which it is carried out."""
+    view = look(channel, observed, platform, now)
     if channel.deleting:
-        return _deletion(channel, active, now)
-    facts = _facts(channel, observed, desired)
-    phase = _phase(channel, active, on_air)
+        return _deletion(channel, observed, view, now)
+    desired = children(channel, observed, view, platform, now)
+    facts = status.facts(channel, observed, view, desired)
+    phase = status.phase(channel, observed, facts)
     return Plan(
-        applies=desired,
-        status=_status(channel, facts, phase, active, platform, now),
-        events=_transitions(channel, phase),
+        applies=tuple(desired),
+        deletes=(*_surplus(observed, view, desired), *_streams_to_delete(channel, observed, view, desired, now)),
+        publications=publications(channel, observed, view, platform),
+        status=status.document(
+            channel,
+            observed,
+            view,
+            platform,
+            conditions=merge(facts, channel.status.conditions, generation=channel.metadata.generation, now=now),
+            phase_name=phase,
+            now=now,
+        ),
+        events=transitions(channel, view, facts, phase),
+        requeue_after=deadline(channel, observed, view, facts, now),
     )
 
 
-def _deletion(channel: Channel, active: list[LiveStream], now: float) -> Plan:
-    """Wait for the streams to end, or end them when the policy says so."""
-    if not active:
-        return Plan(release=True)
-    if channel.spec.deletion_policy == DeletionPolicy.DELETE:
-        refs = [ObjectRef("haat.dev/v1alpha1", "LiveStream", s.metadata.namespace, s.metadata.name) for s in active]
-        return Plan(deletes=tuple(refs), requeue_after=1.0)
-    names = ", ".join(stream.metadata.name for stream in active)
-    fact = Fact("Ready", False, "StreamsActive", f"Deletion waits until these streams end: {names}.")
-    merged = merge([fact], channel.status.conditions, generation=channel.metadata.generation, now=now)
+def children(channel: Channel, observed: ChannelObserved, view: View, platform: Platform, now: float) -> list[Manifest]:
+    """The wanted child objects; what a playout needs comes before it."""
+    secrets = _secrets(channel, view)
+    readable = [names.config_map(channel), *([names.schedule(channel)] if view.line else [])]
+    named = {item["metadata"]["name"] for item in secrets} | {key_secret_of(channel)}
+    routes = [] if observed.rivals else build_routes(channel, platform, observed.capabilities)
+    return [
+        *secrets,
+        build_config_map(channel, platform, view.playback_keys),
+        *build_access(channel, config_maps=readable, secrets=sorted(named)),
+        *build_default_deny(channel, platform),
+        *routes,
+        *(_linear(channel, observed, view, platform, now) if view.follows_programme else []),
+    ]
+
+
+def _secrets(channel: Channel, view: View) -> list[Manifest]:
+    made = []
+    if view.keys:
+        made.append(build_key_secret(channel, view.keys.main))
+        if view.keys.upcoming:
+            made.append(build_key_secret(channel, view.keys.upcoming, upcoming=True))
+    if view.playback_keys:
+        made.append(build_playback_secret(channel, view.playback_keys))
+    return made
+
+
+def _linear(channel: Channel, observed: ChannelObserved, view: View, platform: Platform, now: float) -> list[Manifest]:
+    """Schedule, playout and streams of a Linear channel."""
+    playout = build_playout(channel, platform, key_secret=key_secret_of(channel))
+    live = observed.child("Deployment", names.playout(channel))
+    made = [
+        *([build_schedule(channel, view.line, view.span)] if view.span else []),
+        *build_playout_policy(channel, platform),
+        pinned(playout, live, started=bool(observed.on_air), policy=platform.rollout_policy),
+        *([build_playout_budget(channel)] if observed.on_air else []),
+    ]
+    gone = {stream.metadata.name for stream in observed.streams if stream.deleting}
+    output = output_of(channel, observed)
+    streams = [] if output is not None and output.status.phase in OVER else [build_output(channel)]
+    streams += build_showings(channel, view.line, now)
+    return [*made, *(item for item in streams if item["metadata"]["name"] not in gone)]
+
+
+def _surplus(observed: ChannelObserved, view: View, desired: list[Manifest]) -> list[ObjectRef]:
+    """Children that nobody wants any more, except streams: those are people's evenings and have rules of their own."""
+    if view.keeps_children:
+        return []
+    wanted = {(item["kind"], item["metadata"]["name"]) for item in desired}
+    return [
+        ref_of(live) for key, live in sorted(observed.children.items()) if key not in wanted and key[0] != "LiveStream"
+    ]
+
+
+def _streams_to_delete(
+    channel: Channel, observed: ChannelObserved, view: View, desired: list[Manifest], now: float
+) -> list[ObjectRef]:
+    """The output once it has ended, so that the next reconcile makes a fresh one, and showings that were taken off the
+    programme before they began."""
+    if view.keeps_children:
+        return []
+    wanted = {item["metadata"]["name"] for item in desired if item["kind"] == "LiveStream"}
+    linear = channel.spec.mode == Mode.LINEAR
+    found = []
+    for stream in observed.streams:
+        name, start = stream.metadata.name, stream.spec.schedule.start_at
+        if stream.deleting or not owned_by(stream, channel) or name in wanted:
+            continue
+        if name == names.linear(channel):
+            unwanted = not linear or (view.follows_programme and stream.status.phase in OVER)
+        else:
+            unwanted = start is not None and now < epoch(start) and stream not in observed.on_air
+        if unwanted:
+            found.append(_stream_ref(channel, name))
+    return found
+
+
+def _deletion(channel: Channel, observed: ChannelObserved, view: View, now: float) -> Plan:
+    """Wait for the live streams to end, or end them when the policy says so; then nothing of the channel is left."""
+    ends = channel.spec.deletion_policy == DeletionPolicy.DELETE
+    if not observed.on_air or ends:
+        refs = [_stream_ref(channel, item.metadata.name) for item in observed.active if not item.deleting]
+        return Plan(
+            deletes=tuple(refs) if ends else (),
+            publications=() if observed.on_air else withdrawn(channel, observed, view.keys),
+            release=not observed.on_air,
+            requeue_after=1.0 if observed.on_air else None,
+        )
+    live = ", ".join(stream.metadata.name for stream in observed.on_air)
+    hint = "End them, set spec.suspended, or set spec.deletionPolicy to Delete."
+    fact = Fact("Ready", False, "StreamsActive", f"Deletion waits until these streams end: {live}. {hint}")
+    known = {item.type: item for item in channel.status.conditions}
+    told = known.get("Ready") is not None and known["Ready"].reason == fact.reason
+    kept = [item for item in channel.status.conditions if item.type != "Ready"]
+    generation = channel.metadata.generation
+    body = channel.status.model_dump(by_alias=True, exclude_none=True, mode="json")
     return Plan(
-        status={"observedGeneration": channel.metadata.generation, "conditions": merged, "phase": "Terminating"},
+        status=body
+        | {
+            "observedGeneration": generation,
+            "conditions": [
+                *(item.model_dump(by_alias=True, exclude_none=True) for item in kept),
+                *merge([fact], channel.status.conditions, generation=generation, now=now),
+            ],
+            "phase": ChannelPhase.TERMINATING.value,
+        },
+        events=() if told else (Event("Warning", fact.reason, fact.message),),
         requeue_after=30.0,
     )
 
 
-def _secret(channel: Channel, key: str) -> Manifest:
-    return child(
-        channel,
-        api_version="v1",
-        kind="Secret",
-        name=key_secret_name(channel.metadata.name),
-        component="channel-key",
-        type="Opaque",
-        data={KEY: base64.b64encode(key.encode()).decode()},
-    )
-
-
-def _config_map(channel: Channel) -> Manifest:
-    chat = channel.spec.interactions.chat
-    policy = {
-        "channel": channel.id,
-        "slug": channel.spec.slug,
-        "display_name": channel.spec.display_name,
-        "chat": {
-            "enabled": chat.enabled,
-            "slow_mode_seconds": seconds(chat.slow_mode),
-            "max_length": chat.max_length,
-        },
-    }
-    return child(
-        channel,
-        api_version="v1",
-        kind="ConfigMap",
-        name=f"{channel.metadata.name}-channel",
-        component="channel-config",
-        data={"channel.json": json.dumps(policy, indent=1, sort_keys=True)},
-    )
-
-
-def _facts(channel: Channel, observed: ChannelObserved, desired: tuple[Manifest, ...]) -> list[Fact]:
-    missing = [item for item in desired if (item["kind"], item["metadata"]["name"]) not in observed.children]
-    kinds = {item["kind"] for item in missing}
-    accepted = (
-        Fact("Accepted", False, "Suspended", "spec.suspended is set.")
-        if channel.spec.suspended
-        else Fact("Accepted", True, "Accepted")
-    )
-    facts = [
-        accepted,
-        Fact("KeysReady", "Secret" not in kinds, "Stored" if "Secret" not in kinds else "Creating"),
-        Fact("Provisioned", not missing, "Creating" if missing else "ChildrenExist"),
-    ]
-    on_air = any(stream.status.phase in _ON_AIR for stream in observed.streams)
-    summarised = summary(facts, needed=("Accepted", "KeysReady", "Provisioned"))
-    return [*facts, Fact("OnAir", on_air, "StreamLive" if on_air else "NoStreamLive"), summarised]
-
-
-def _phase(channel: Channel, active: list[LiveStream], on_air: list[LiveStream]) -> str:
-    if channel.spec.suspended:
-        return ChannelPhase.SUSPENDED
-    if on_air:
-        return ChannelPhase.ON_AIR
-    return ChannelPhase.STANDBY if active else ChannelPhase.OFFLINE
-
-
-def _status(
-    channel: Channel, facts: list[Fact], phase: str, active: list[LiveStream], platform: Platform, now: float
-) -> dict[str, Any]:
-    generation = channel.metadata.generation
-    streams = []
-    for stream in sorted(active, key=lambda item: item.metadata.name)[:100]:
-        entry = {"name": stream.metadata.name, "phase": str(stream.status.phase or StreamPhase.PENDING)}
-        if stream.status.started_at:
-            entry["startedAt"] = stream.status.started_at
-        streams.append(entry)
-    return {
-        "observedGeneration": generation,
-        "conditions": merge(facts, channel.status.conditions, generation=generation, now=now),
-        "phase": phase,
-        "ingest": {
-            "urls": [{"protocol": "RTMP", "url": platform.rtmp_url}],
-            "keySecret": key_secret_name(channel.metadata.name),
-        },
-        "activeStreams": streams,
-        "streams": len(streams),
-    }
-
-
-def _transitions(channel: Channel, phase: str) -> tuple[Event, ...]:
-    before = channel.status.phase
-    return () if phase == before else (Event("Normal", f"Phase{phase}", f"{before or 'New'} -> {phase}"),)
+def _stream_ref(channel: Channel, name: str) -> ObjectRef:
+    return ObjectRef(API_VERSION, "LiveStream", channel.metadata.namespace, name)

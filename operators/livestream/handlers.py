@@ -68,9 +68,12 @@ async def observe(context: Context, stream: LiveStream) -> StreamObserved:
     models_url, models_ready = await _models(context, stream, channel)
     allocation = context.allocator.table.get(stream.id)
     workers = workers_by_pool(context.signals.heartbeats, now).get(allocation.pool, []) if allocation else []
+    worker = next((item for item in workers if allocation and item.pod == allocation.worker), None)
+    hosts = [item for item in workers if stream.id in item.streams]
     return StreamObserved(
         allocation=allocation,
-        worker=next((item for item in workers if allocation and item.pod == allocation.worker), None),
+        worker=worker,
+        host=worker if worker in hosts else next(iter(hosts), None),
         keys=StreamKeys(_text(secret, KEY) or secrets.token_urlsafe(24), await _channel_keys(context, channel)),
         channel=channel,
         siblings=tuple(item.metadata.name for item in elder),

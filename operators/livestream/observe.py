@@ -78,6 +78,7 @@ class StreamObserved:
     seconds_today: float = 0.0
     allocation: Allocation | None = None
     worker: Worker | None = None
+    host: Worker | None = None
     capabilities: Capabilities = field(default_factory=Capabilities)
     knocked_at: float = 0.0
     holds_channel_key: bool = False
@@ -92,11 +93,6 @@ class StreamObserved:
     pods: tuple[Manifest, ...] = ()
     models_url: str = ""
     models_ready: bool = False
-
-    @property
-    def hosted(self) -> bool:
-        """Whether the allocated worker lives; only then does its address lead anywhere."""
-        return self.worker is not None
 
     def child(self, kind: str, name: str) -> Manifest | None:
         """A live child by kind and name."""

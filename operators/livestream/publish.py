@@ -7,6 +7,7 @@ import hashlib
 import json
 
 from operators.api import LiveStream
+from operators.api.livestream_status import StreamPhase
 from operators.core.plan import Publication
 from operators.core.platform import Platform
 from operators.livestream import names
@@ -15,6 +16,7 @@ from operators.livestream.observe import StreamObserved
 from operators.livestream.placement import pooled
 
 STREAMS_KEY, INGEST_KEY, CATALOGS_KEY = "haat:streams", "haat:ingest", "haat:catalogs"
+MOVING = (StreamPhase.LIVE, StreamPhase.INTERRUPTED)
 CATALOG_CHANNEL = "haat:catalogs:changed"
 
 
@@ -35,6 +37,9 @@ def publications(
     """What the data plane reads of this stream."""
     result = [Publication(STREAMS_KEY, stream.id, _directory_entry(stream, observed, platform, phase))]
     target = transcoder_url(stream, observed)
+    if live and not target and pooled(stream) and stream.status.phase in MOVING:
+        # Between two workers: a route that leads nowhere for a moment lets the publisher try again, none ends it.
+        return tuple(result)
     if not live or not target:
         return (*result, *(Publication(INGEST_KEY, field, None) for field in _ingest_fields(observed)))
     route = json.dumps(
@@ -62,7 +67,7 @@ def withdrawn(stream: LiveStream, observed: StreamObserved) -> tuple[Publication
 def transcoder_url(stream: LiveStream, observed: StreamObserved) -> str:
     """Base URL of the transcoder that has the stream; empty while there is none."""
     if pooled(stream):
-        return observed.worker.url if observed.worker and stream.id in observed.worker.streams else ""
+        return observed.host.url if observed.host else ""
     return _service_url(observed, active_transcoder(stream, observed))
 
 

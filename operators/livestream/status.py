@@ -142,7 +142,7 @@ def _allocated(stream: LiveStream, observed: StreamObserved) -> Fact:
 
 
 def _hosted(stream: LiveStream, observed: StreamObserved) -> Fact:
-    if observed.worker is not None and stream.id in observed.worker.streams:
+    if observed.host is not None:
         return Fact("IngestReady", True, "WorkerReady")
     return Fact("IngestReady", False, "WorkerNotReady", "No worker hosts the stream yet.")
 

@@ -108,7 +108,6 @@ def _deployment(name: str, pool: Pool, platform: Platform, replicas: int) -> Man
         {"name": "HAAT_RTMP_URL", "value": platform.rtmp_url},
         {"name": "HAAT_POOL", "value": name},
         {"name": "HAAT_POOL_UNITS", "value": str(pool.capacity_per_worker)},
-        {"name": "HAAT_ENCODER", "value": pool.template.hardware},
     ]
     container = {
         "name": "transcoder",

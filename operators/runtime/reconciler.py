@@ -158,6 +158,9 @@ class Reconciler:
         for stream_id in context.signals.changed_streams(streams, context.clock()):
             namespace, _, name = stream_id.partition("/")
             await self._queue.add(("LiveStream", namespace, name))
+        for channel_id in context.signals.changed_channels(context.cache.channels(), context.clock()):
+            namespace, _, name = channel_id.partition("/")
+            await self._queue.add(("Channel", namespace, name))
         changed = set(context.signals.changed_sales(reports))
         for sale in context.cache.sales() if changed else ():
             if sale.metadata.uid in changed:

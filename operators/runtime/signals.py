@@ -14,11 +14,13 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from operators.api import Channel
+from operators.channel.observe import cdn_probes, playout_beat
 from operators.core.scaling import PANIC_SECONDS, STABLE_SECONDS, Sample
 from operators.livestream.observe import RoomBeat, TranscoderBeat, room_beat, transcoder_beat
 from operators.livestream.status import KEEPS_UP, reported_viewers
 
-HEARTBEATS, REPORTS, KNOCKS = "haat:heartbeats", "haat:sales:status", "haat:knocks"
+HEARTBEATS, REPORTS, KNOCKS, CDN_HEALTH = "haat:heartbeats", "haat:sales:status", "haat:knocks", "haat:cdn:health"
 FORGET_SECONDS = 30.0
 HISTORY_SECONDS = 900.0
 KNOCK_SECONDS = 5.0
@@ -34,8 +36,10 @@ class Signals:
     heartbeats: dict[str, str] = field(default_factory=dict)
     reports: dict[str, str] = field(default_factory=dict)
     knocks: dict[str, float] = field(default_factory=dict)
+    cdn_health: dict[str, str] = field(default_factory=dict)
     history: dict[str, deque[Sample]] = field(default_factory=dict)
     seen: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    seen_channels: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def transcoder(self, stream: str, now: float) -> TranscoderBeat | None:
         """The transcoder's last word."""
@@ -63,6 +67,18 @@ class Signals:
             if state != before:
                 self.seen[stream] = state
                 changed.append(stream)
+        return changed
+
+    def changed_channels(self, channels: Iterable[Channel], now: float) -> list[str]:
+        """Channels of whose providers or playout a status would show something else than at the last call."""
+        probes, seen = cdn_probes(self.cdn_health, now), {}
+        for channel in channels:
+            cdns = tuple(probes.get(use.provider) for use in channel.spec.delivery.cdns)
+            linear = channel.spec.programming is not None
+            beat = playout_beat(self.heartbeats, channel.id, now) if linear else None
+            seen[channel.id] = (beat, *(probe.healthy if probe else None for probe in cdns))
+        changed = [name for name, state in seen.items() if state != self.seen_channels.get(name, (None,))]
+        self.seen_channels = seen
         return changed
 
     def changed_sales(self, reports: Mapping[str, str]) -> list[str]:
@@ -99,7 +115,8 @@ async def read(redis: Redis, signals: Signals) -> Mapping[str, str]:
     pipeline.hgetall(HEARTBEATS)
     pipeline.hgetall(REPORTS)
     pipeline.hgetall(KNOCKS)
-    heartbeats, reports, knocks = await pipeline.execute()
+    pipeline.hgetall(CDN_HEALTH)
+    heartbeats, reports, knocks, signals.cdn_health = await pipeline.execute()
     now = time.time()
     dead = [name for name, text in heartbeats.items() if _is_old(text, now)]
     if dead:

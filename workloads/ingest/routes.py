@@ -93,7 +93,7 @@ def parse_route(raw: str) -> Route | None:
         body = json.loads(raw)
         networks = tuple(ipaddress.ip_network(item, strict=False) for item in body.get("allowed_cidrs") or ())
         route = Route(str(body["stream"]), str(body.get("uid", "")), str(body["target"]), networks)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         logger.error("unusable entry in %s: %r", KEY, error)
         return None
     if not route.target.startswith("http://"):

@@ -27,7 +27,6 @@ def build_transcoder(stream: LiveStream, platform: Platform, *, name: str) -> Ma
         env=[
             {"name": "HAAT_STREAM_KEY_FILE", "value": f"{KEY_DIR}/{ACCEPTED}"},
             {"name": "HAAT_RTMP_URL", "value": platform.rtmp_url},
-            {"name": "HAAT_ENCODER", "value": stream.spec.transcode.hardware.value},
         ],
         volumes=[{"name": "keys", "secret": {"secretName": names.key_secret(stream)}}],
         mounts=[{"name": "keys", "mountPath": KEY_DIR, "readOnly": True}],

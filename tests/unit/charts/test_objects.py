@@ -46,7 +46,7 @@ def test_the_operators_can_read_the_platform_file(documents: list[Obj]) -> None:
     platform = parse(yaml.safe_load(text))
     assert platform.namespace == NAMESPACE
     assert NAMESPACE in platform.network_policies.gateway_namespaces
-    assert platform.pools == {}
+    assert platform.pools["default"].buffer.min == 1
 
 
 def test_services_select_pods_that_exist(documents: list[Obj]) -> None:

@@ -7,6 +7,7 @@ from operators.core.plan import Manifest, Plan
 from operators.core.platform import ModelApp, Platform
 from operators.livestream.observe import StreamKeys, StreamObserved, TranscoderBeat
 
+DEDICATED = {"placement": "Dedicated"}
 NOW = 1_800_000_000.0
 PLATFORM = Platform(
     redis_url="redis://10.0.0.9:6379/0",
@@ -39,7 +40,7 @@ def stream(*, metadata: dict[str, Any] | None = None, status: dict[str, Any] | N
     return LiveStream.model_validate(
         {
             "metadata": base | (metadata or {}),
-            "spec": {"channel": {"name": "aarong"}, "title": "Launch night"} | spec,
+            "spec": {"channel": {"name": "aarong"}, "title": "Launch night", "transcode": DEDICATED} | spec,
             "status": status or {},
         }
     )

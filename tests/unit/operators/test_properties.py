@@ -114,7 +114,9 @@ def test_a_live_pooled_stream_keeps_its_place(phase: str, channel_there: bool) -
     """Even when its channel vanishes, the wish is the place that it has."""
     pooled = {"transcode": {"placement": "Pooled"}}
     subject = stream(status=LIVE | {"phase": phase}, **pooled)
-    seen = observed(allocation=PLACE, worker=WORKER, transcoder=beat(), channel=channel() if channel_there else None)
+    seen = observed(
+        allocation=PLACE, worker=WORKER, host=WORKER, transcoder=beat(), channel=channel() if channel_there else None
+    )
     result = plan(subject, seen, PLATFORM, NOW)
     assert result.wish is not None
     assert result.wish.pool == "default"

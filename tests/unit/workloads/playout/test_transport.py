@@ -94,7 +94,7 @@ def test_only_whole_frames_are_passed_on(source: bytes) -> None:
 
 
 def test_a_source_that_comes_late_begins_where_it_is_wanted(source: bytes) -> None:
-    out, joint = joined(source, begins=0, times=1)
+    _, joint = joined(source, begins=0, times=1)
     frames = Frames()
     list(frames.feed(source))
     shift = joint.gap_free(frames.first, frame_ticks=3600, wanted=100 * CLOCK)

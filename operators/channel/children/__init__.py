@@ -1,0 +1,1 @@
+"""Builders of a Channel's children: one small pure function each."""
