@@ -10,6 +10,7 @@ from operators.channel.keys import text_of
 from operators.channel.names import next_key_secret
 from operators.channel.view import key_secret_of
 from operators.core.plan import Manifest, ObjectRef, Plan
+from operators.core.platform import Runtime
 from operators.core.podtimes import p99_start_seconds
 from operators.core.times import epoch
 from operators.livestream import names
@@ -145,15 +146,20 @@ def _catalog(context: Context, stream: LiveStream) -> str | None:
 
 
 async def _models(context: Context, stream: LiveStream, channel: Channel | None) -> tuple[str, bool]:
-    """Base URL of the namespace's Ray Serve and whether it serves; nothing when no model is used."""
-    if not stream.spec.models and not (channel and channel.spec.models):
+    """Base URL of the models that serve the stream and whether they do; nothing when no model is used."""
+    wanted = models.models_of(stream, {use.model_ref.name for use in channel.spec.models} if channel else set())
+    if not wanted:
         return "", False
-    namespace = stream.metadata.namespace
-    service = await context.client.get(ObjectRef("v1", "Service", namespace, f"{models.NAME}-serve-svc"))
+    known = context.platform().models
+    for name in sorted(wanted):
+        if name in known and known[name].runtime == Runtime.EXTERNAL:
+            return known[name].url, True
+    namespace, service_name = stream.metadata.namespace, models.service_name(stream)
+    service = await context.client.get(ObjectRef("v1", "Service", namespace, f"{service_name}-serve-svc"))
     address = ((service or {}).get("spec") or {}).get("clusterIP") or ""
     if not address:
         return "", False
-    live = await context.client.get(models.reference(namespace)) or {}
+    live = await context.client.get(models.reference(namespace, service_name)) or {}
     conditions = (live.get("status") or {}).get("conditions") or []
     ready = any(
         item.get("type") in ("Ready", "RayServiceReady") and item.get("status") == "True" for item in conditions

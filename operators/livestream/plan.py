@@ -34,6 +34,7 @@ from operators.livestream.pinning import pinned
 from operators.livestream.placement import pool_name, pooled
 from operators.livestream.publish import publications, urls, withdrawn
 from operators.livestream.transitions import deadline, transitions
+from operators.models.plan import own_ray_service
 
 ORDER = ("ServiceAccount", "ConfigMap", "Secret", "NetworkPolicy", "Service", "Deployment")
 """What pods need to start comes before the pods."""
@@ -115,6 +116,7 @@ def children(
         *([] if pooled(stream) else transcoders(stream, observed, platform)),
         *room(stream, observed, platform, scale, now),
         *build_network_policies(stream, platform),
+        *own_models(stream, observed, platform),
         build_ingress(stream, platform, room=scale.decision.replicas > 0),
     ]
     return sorted(made, key=lambda item: ORDER.index(item["kind"]) if item["kind"] in ORDER else len(ORDER))
@@ -165,6 +167,14 @@ def room(stream: LiveStream, observed: StreamObserved, platform: Platform, scale
         ahead = sorted((floor for floor in floors if floor.ends > now), key=lambda floor: floor.begins)
         made.append(build_scaled_object(stream, platform, low=low, high=high, floors=ahead))
     return made
+
+
+def own_models(stream: LiveStream, observed: StreamObserved, platform: Platform) -> list[Manifest]:
+    """The RayService of a stream that shares no models, where Ray is there."""
+    if not observed.capabilities.ray or observed.channel is None:
+        return []
+    made = own_ray_service(stream, {use.model_ref.name for use in observed.channel.spec.models}, platform)
+    return [made] if made else []
 
 
 def surplus(observed: StreamObserved, desired: list[Manifest], *, keep: bool) -> list[ObjectRef]:

@@ -33,6 +33,7 @@ CHILD_KINDS = (
     ("rbac.authorization.k8s.io", "v1", "roles"),
     ("rbac.authorization.k8s.io", "v1", "rolebindings"),
     ("keda.sh", "v1alpha1", "scaledobjects"),
+    ("ray.io", "v1", "rayservices"),
     ("gateway.networking.k8s.io", "v1", "httproutes"),
 )
 RETRIES = (0.2, 0.5, 1.0, *([2.0] * 300))

@@ -10,10 +10,9 @@ from operators.core.platform.part import Part
 
 
 class Runtime(StrEnum):
-    """What serves a model: Ray Serve, a process of its own, or somebody else at a URL."""
+    """What serves a model: Ray Serve, or somebody else at a URL."""
 
     RAY_SERVE = "RayServe"
-    STANDALONE = "Standalone"
     EXTERNAL = "External"
 
 
