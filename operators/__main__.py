@@ -19,6 +19,7 @@ from operators.runtime.leader import LeadershipLost, lead
 from operators.runtime.platform import PlatformFile
 from operators.runtime.publisher import Publisher
 from operators.runtime.reconciler import Reconciler
+from operators.runtime.secrets import Secrets
 from operators.runtime.settings import OperatorSettings
 from operators.runtime.signals import Signals
 from operators.runtime.standing import Standing
@@ -64,6 +65,7 @@ async def operate(settings: OperatorSettings, client: KubeClient, stop: asyncio.
         signals=Signals(),
         publisher=Publisher(redis),
         discovery=Discovery(client),
+        secrets=Secrets(client),
         allocator=Allocator(redis),
         platform=platform.current,
     )

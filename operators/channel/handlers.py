@@ -10,7 +10,7 @@ from operators.channel.jwk import generate
 from operators.channel.keys import ACTIVE_PLAYBACK_KEYS
 from operators.channel.observe import ChannelObserved, Fresh, as_manifest, cdn_probes, owned_by, playout_beat
 from operators.channel.plan import plan
-from operators.core.plan import Manifest, ObjectRef
+from operators.core.plan import Manifest
 from operators.runtime.context import Context
 from operators.runtime.executor import execute
 
@@ -29,7 +29,7 @@ async def observe(context: Context, channel: Channel) -> ChannelObserved:
     """Gather everything that the plan looks at."""
     now, cache = context.clock(), context.cache
     namespace, name = channel.metadata.namespace, channel.metadata.name
-    streams = tuple(item for item in cache.streams(namespace) if item.spec.channel.name == name)
+    streams = tuple(cache.streams_of(namespace, name))
     children: dict[tuple[str, str], Manifest] = dict(cache.children(channel))
     own = (names.key_secret(name), names.next_key_secret(name), names.playback_secret(channel))
     given = channel.spec.ingest.key_secret_ref
@@ -68,8 +68,7 @@ async def _secret(context: Context, namespace: str, name: str) -> Manifest | Non
     """A Secret that is there to stay."""
     if not name:
         return None
-    secret = await context.client.get(ObjectRef("v1", "Secret", namespace, name))
-    return secret if secret and not secret["metadata"].get("deletionTimestamp") else None
+    return await context.secrets.get(namespace, name)
 
 
 def _is_ours(secret: Manifest, channel: Channel) -> bool:

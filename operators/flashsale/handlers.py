@@ -49,7 +49,7 @@ def target(context: Context, sale: FlashSale) -> LiveStream | None:
         return context.cache.stream(namespace, sale.spec.stream.name)
     if sale.spec.channel is None:
         return None
-    for stream in context.cache.streams(namespace):
-        if stream.spec.channel.name == sale.spec.channel.name and stream.status.phase != StreamPhase.ENDED:
+    for stream in context.cache.streams_of(namespace, sale.spec.channel.name):
+        if stream.status.phase != StreamPhase.ENDED:
             return stream
     return None

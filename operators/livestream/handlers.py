@@ -4,10 +4,12 @@ import base64
 import secrets
 
 from operators.api import Channel, LiveStream
+from operators.api.channel import Mode
 from operators.api.livestream_status import StreamPhase
 from operators.channel.keys import STREAM_KEY as CHANNEL_KEY
 from operators.channel.keys import text_of
 from operators.channel.names import next_key_secret
+from operators.channel.usage import counted, is_output
 from operators.channel.view import key_secret_of
 from operators.core.plan import Manifest, ObjectRef, Plan
 from operators.core.platform import Runtime
@@ -19,6 +21,7 @@ from operators.livestream.airtime import seconds_on_air
 from operators.livestream.children.secret import KEY
 from operators.livestream.observe import StreamKeys, StreamObserved
 from operators.livestream.plan import plan
+from operators.livestream.status import not_yet_due
 from operators.models import plan as models
 from operators.pool.observe import workers_by_pool
 from operators.runtime.context import Context
@@ -60,11 +63,16 @@ async def observe(context: Context, stream: LiveStream) -> StreamObserved:
     namespace = stream.metadata.namespace
     channel = cache.channel(namespace, stream.spec.channel.name)
     children: dict[tuple[str, str], Manifest] = dict(cache.children(stream))
-    secret = await context.client.get(ObjectRef("v1", "Secret", namespace, names.key_secret(stream)))
-    if secret and not secret["metadata"].get("deletionTimestamp"):
+    due = bool(children) or not not_yet_due(stream, now)
+    secret = await context.secrets.get(namespace, names.key_secret(stream)) if due else None
+    if secret:
         children[("Secret", names.key_secret(stream))] = secret
+    stream_key = _text(secret, KEY) or (secrets.token_urlsafe(24) if due else "")
     others = _same_channel(context, stream)
-    elder = _elders(stream, others)
+    output = channel is not None and is_output(stream, channel)
+    counting = counted(channel, others) if channel else others
+    elder = [] if output else _elders(stream, counting)
+    linear = channel is not None and channel.spec.mode == Mode.LINEAR
     sales = tuple(sale for sale in cache.sales(namespace) if _targets(sale.spec, stream))
     models_url, models_ready = await _models(context, stream, channel)
     allocation = context.allocator.table.get(stream.id)
@@ -75,14 +83,14 @@ async def observe(context: Context, stream: LiveStream) -> StreamObserved:
         allocation=allocation,
         worker=worker,
         host=worker if worker in hosts else next(iter(hosts), None),
-        keys=StreamKeys(_text(secret, KEY) or secrets.token_urlsafe(24), await _channel_keys(context, channel)),
+        keys=StreamKeys(stream_key, await _channel_keys(context, channel) if due else ()),
         channel=channel,
         siblings=tuple(item.metadata.name for item in elder),
         sibling_millicores=sum(transcode_millicores(item, context.platform()) for item in elder),
-        seconds_today=seconds_on_air(others, now),
+        seconds_today=0.0 if output else seconds_on_air(counting, now),
         capabilities=await context.discovery.current(),
         knocked_at=context.signals.knocks.get(stream.id, 0.0),
-        holds_channel_key=not elder,
+        holds_channel_key=output if linear else not elder,
         sales=sales,
         children=children,
         catalog=_catalog(context, stream),
@@ -100,7 +108,7 @@ async def observe(context: Context, stream: LiveStream) -> StreamObserved:
 def _same_channel(context: Context, stream: LiveStream) -> list[LiveStream]:
     """All streams of the stream's channel, itself too, oldest first."""
     name = stream.spec.channel.name
-    return [item for item in context.cache.streams(stream.metadata.namespace) if item.spec.channel.name == name]
+    return context.cache.streams_of(stream.metadata.namespace, name)
 
 
 def _elders(stream: LiveStream, others: list[LiveStream]) -> list[LiveStream]:
@@ -128,8 +136,8 @@ async def _channel_keys(context: Context, channel: Channel | None) -> tuple[str,
     names_of_secrets = [key_secret_of(channel)]
     if channel.status.ingest and channel.status.ingest.next_key_secret:
         names_of_secrets.append(next_key_secret(channel.metadata.name))
-    refs = [ObjectRef("v1", "Secret", channel.metadata.namespace, name) for name in names_of_secrets]
-    found = [text_of(await context.client.get(ref), CHANNEL_KEY) for ref in refs]
+    namespace = channel.metadata.namespace
+    found = [text_of(await context.secrets.get(namespace, name), CHANNEL_KEY) for name in names_of_secrets if name]
     return tuple(dict.fromkeys(key for key in found if key))
 
 

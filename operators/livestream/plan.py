@@ -1,6 +1,5 @@
 """plan(spec, observed, platform, now): everything that one reconcile of a LiveStream wants done."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 
@@ -32,7 +31,7 @@ from operators.livestream.children.workload import build_service, build_service_
 from operators.livestream.observe import StreamObserved
 from operators.livestream.pinning import pinned
 from operators.livestream.placement import pool_name, pooled
-from operators.livestream.publish import publications, urls, withdrawn
+from operators.livestream.publish import ingest_fields, publications, urls, withdrawn
 from operators.livestream.transitions import deadline, transitions
 from operators.models.plan import own_ray_service
 
@@ -131,7 +130,7 @@ def wish_of(stream: LiveStream, observed: StreamObserved, platform: Platform) ->
         return Wish(held.pool, held.units, held.uid, held.keys, held.spec) if held else None
     ladder = chosen_ladder(effective_encoding(stream, observed.channel), platform)
     text = json.dumps(document(stream, observed.channel, platform), sort_keys=True)
-    digests = tuple(hashlib.sha256(key.encode()).hexdigest() for key in observed.keys.accepted())
+    digests = tuple(ingest_fields(observed))
     return Wish(pool_name(stream), units_of(ladder.rungs), stream.metadata.uid, digests, text)
 
 

@@ -41,7 +41,7 @@ def publications(
         # Between two workers: a route that leads nowhere for a moment lets the publisher try again, none ends it.
         return tuple(result)
     if not live or not target:
-        return (*result, *(Publication(INGEST_KEY, field, None) for field in _ingest_fields(observed)))
+        return (*result, *(Publication(INGEST_KEY, field, None) for field in ingest_fields(observed)))
     route = json.dumps(
         {
             "stream": stream.id,
@@ -51,7 +51,7 @@ def publications(
         },
         sort_keys=True,
     )
-    result += [Publication(INGEST_KEY, field, route) for field in _ingest_fields(observed)]
+    result += [Publication(INGEST_KEY, field, route) for field in ingest_fields(observed)]
     if observed.catalog is not None:
         result.append(Publication(CATALOGS_KEY, stream.id, observed.catalog, announce=CATALOG_CHANNEL))
     return tuple(result)
@@ -60,7 +60,7 @@ def publications(
 def withdrawn(stream: LiveStream, observed: StreamObserved) -> tuple[Publication, ...]:
     """Take everything back that was published."""
     fields = [(STREAMS_KEY, stream.id), (CATALOGS_KEY, stream.id)]
-    fields += [(INGEST_KEY, field) for field in _ingest_fields(observed)]
+    fields += [(INGEST_KEY, field) for field in ingest_fields(observed)]
     return tuple(Publication(key, field, None) for key, field in fields)
 
 
@@ -87,7 +87,8 @@ def _ready(observed: StreamObserved, name: str) -> bool:
     return bool((deployment.get("status") or {}).get("readyReplicas"))
 
 
-def _ingest_fields(observed: StreamObserved) -> list[str]:
+def ingest_fields(observed: StreamObserved) -> list[str]:
+    """SHA-256 of every key that leads to this stream; of a channel's streams one has the channel's key."""
     keys = observed.keys.accepted() if observed.holds_channel_key else [observed.keys.stream_key]
     return [hashlib.sha256(key.encode()).hexdigest() for key in keys if key]
 

@@ -1,10 +1,13 @@
-"""The watched objects, as kopf's indices hold them, behind plain look-ups.
+"""The watched objects behind plain look-ups.
 
-kopf fills every index before the first event handler runs, so a reconcile never mistakes "not seen yet" for "gone".
+kopf calls the indexing functions for everything that exists before the first event handler runs, so a reconcile never
+mistakes "not seen yet" for "gone". The objects are kept as the API server sent them, without the record of their
+managers, and turned into models when somebody looks: two thousand resources that wait cost little.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Protocol, TypeVar
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -13,7 +16,9 @@ from operators.api.base import Metadata, Resource
 from operators.core.plan import Manifest
 
 KINDS: dict[str, type[Resource]] = {"Channel": Channel, "LiveStream": LiveStream, "FlashSale": FlashSale}
+PARSED = 256
 Kind = TypeVar("Kind", bound=Resource)
+Key = tuple[str, str, str]
 
 
 class InvalidResource(Exception):
@@ -25,31 +30,66 @@ class InvalidResource(Exception):
         self.metadata = metadata
 
 
-class Index(Protocol):
-    """The part of a kopf index that is read here: key -> values."""
-
-    def __getitem__(self, key: Any, /) -> Iterable[Any]: ...
-    def __contains__(self, key: Any, /) -> bool: ...
-    def __iter__(self) -> Iterator[Any]: ...
-
-
 class Cache:
-    """Look-ups over the indices: resources by (kind, namespace, name), children by (namespace, owner)."""
+    """Look-ups over what was seen: resources by (kind, namespace, name), children and pods by (namespace, owner)."""
 
     def __init__(self) -> None:
-        self._resources: Index | None = None
-        self._children: Index | None = None
-        self._config_maps: Index | None = None
-        self._pods: Index | None = None
+        self.bound = False
+        self._resources: dict[Key, Manifest] = {}
+        self._names: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+        self._by_channel: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+        self._children: dict[tuple[str, str], dict[tuple[str, str], Manifest]] = defaultdict(dict)
+        self._pods: dict[tuple[str, str], dict[str, Manifest]] = defaultdict(dict)
+        self._config_maps: dict[tuple[str, str], Manifest] = {}
+        self._parsed: OrderedDict[Key, tuple[str, Resource | InvalidResource]] = OrderedDict()
 
-    def bind(self, resources: Index, children: Index, config_maps: Index, pods: Index) -> None:
-        """Take over the indices that kopf hands to handlers; they stay the same objects for the process's life."""
-        self._resources, self._children, self._config_maps, self._pods = resources, children, config_maps, pods
+    # What the watches put in.
 
-    @property
-    def bound(self) -> bool:
-        """Whether the first event has come."""
-        return self._resources is not None
+    def put(self, body: Mapping[str, Any]) -> None:
+        """A custom resource as it is now."""
+        kind, namespace, name = key = _key(body)
+        self._resources[key] = slim(body)
+        self._names[(kind, namespace)][name] = None
+        if kind == "LiveStream":
+            self._by_channel[(namespace, _channel_of(body))][name] = None
+
+    def drop(self, body: Mapping[str, Any]) -> None:
+        """A custom resource is gone."""
+        kind, namespace, name = key = _key(body)
+        self._resources.pop(key, None)
+        self._parsed.pop(key, None)
+        self._names[(kind, namespace)].pop(name, None)
+        if kind == "LiveStream":
+            self._by_channel[(namespace, _channel_of(body))].pop(name, None)
+
+    def put_child(self, body: Mapping[str, Any], owner: str) -> None:
+        """A child as it is now; pods are kept apart, because nobody plans them."""
+        kind, namespace, name = _key(body)
+        if kind == "Pod":
+            self._pods[(namespace, owner)][name] = slim(body)
+        else:
+            self._children[(namespace, owner)][(kind, name)] = slim(body)
+
+    def drop_child(self, body: Mapping[str, Any], owner: str) -> None:
+        """A child is gone."""
+        kind, namespace, name = _key(body)
+        table: dict[tuple[str, str], Any] = self._pods if kind == "Pod" else self._children
+        held = table.get((namespace, owner), {})
+        held.pop(name if kind == "Pod" else (kind, name), None)
+        if not held:
+            table.pop((namespace, owner), None)
+
+    def put_config_map(self, body: Mapping[str, Any]) -> None:
+        """A ConfigMap that some stream may name as its catalogue."""
+        _, namespace, name = _key(body)
+        self._config_maps[(namespace, name)] = slim(body)
+
+    def drop_config_map(self, body: Mapping[str, Any]) -> None:
+        """Such a ConfigMap is gone."""
+        _, namespace, name = _key(body)
+        self._config_maps.pop((namespace, name), None)
+
+    # What the reconciles look up.
 
     def channel(self, namespace: str, name: str) -> Channel | None:
         """One Channel. InvalidResource when it cannot be read."""
@@ -63,93 +103,112 @@ class Cache:
         """One FlashSale. InvalidResource when it cannot be read."""
         return self._one(FlashSale, namespace, name)
 
-    def streams(self, namespace: str | None = None) -> list[LiveStream]:
-        """All LiveStreams (of a namespace) that can be read, oldest first."""
-        return sorted(
-            self._all(LiveStream, namespace), key=lambda item: (item.metadata.creation_timestamp, item.metadata.name)
-        )
+    def streams(
+        self, namespace: str | None = None, *, that: Callable[[Manifest], bool] | None = None
+    ) -> list[LiveStream]:
+        """LiveStreams (of a namespace) that can be read, oldest first; `that` looks at the plain object first."""
+        return sorted(self._all(LiveStream, namespace, that), key=_age)
+
+    def streams_of(self, namespace: str, channel: str) -> list[LiveStream]:
+        """LiveStreams of a channel, oldest first."""
+        names = list(self._by_channel.get((namespace, channel), ()))
+        return sorted((item for name in names for item in self._readable(LiveStream, namespace, name)), key=_age)
+
+    def stream_names(self, namespace: str, channel: str) -> list[str]:
+        """Names of the LiveStreams of a channel."""
+        return list(self._by_channel.get((namespace, channel), ()))
 
     def channels(self, namespace: str | None = None) -> list[Channel]:
-        """All Channels (of a namespace) that can be read."""
+        """Channels (of a namespace) that can be read."""
         return self._all(Channel, namespace)
 
     def sales(self, namespace: str | None = None) -> list[FlashSale]:
-        """All FlashSales (of a namespace) that can be read."""
+        """FlashSales (of a namespace) that can be read."""
         return self._all(FlashSale, namespace)
 
-    def _one(self, kind: type[Kind], namespace: str, name: str) -> Kind | None:
-        key = (kind.kind_name, namespace, name)
-        if self._resources is None or key not in self._resources:
-            return None
-        found = next(iter(self._resources[key]), None)
-        if isinstance(found, InvalidResource):
-            raise found
-        return found if isinstance(found, kind) else None
-
-    def _all(self, kind: type[Kind], namespace: str | None) -> list[Kind]:
-        """One object that cannot be read must not hide the others."""
-        return [
-            item
-            for key in self.resource_keys()
-            if key[0] == kind.kind_name and namespace in (None, key[1])
-            for item in (self._resources or {})[key]
-            if isinstance(item, kind)
-        ]
-
-    def resource_keys(self) -> list[tuple[str, str, str]]:
+    def resource_keys(self) -> list[Key]:
         """(kind, namespace, name) of every custom resource."""
-        return list(self._resources) if self._resources else []
+        return list(self._resources)
+
+    def bodies(self) -> Iterator[Manifest]:
+        """Every custom resource as the API server sent it."""
+        yield from list(self._resources.values())
+
+    def stream_ids(self) -> list[str]:
+        """`<namespace>/<name>` of every LiveStream."""
+        return [f"{namespace}/{name}" for kind, namespace, name in self._resources if kind == "LiveStream"]
 
     def children(self, owner: Resource) -> dict[tuple[str, str], Manifest]:
         """Live children of an owner by (kind, name); another life of the same name does not count."""
-        key = (owner.metadata.namespace, f"{owner.kind_name.lower()}.{owner.metadata.name}"[:63])
-        if self._children is None or key not in self._children:
-            return {}
-        found: dict[tuple[str, str], Manifest] = {}
-        for body in self._children[key]:
-            references = body["metadata"].get("ownerReferences") or ()
-            if any(reference.get("uid") == owner.metadata.uid for reference in references):
-                found[(body["kind"], body["metadata"]["name"])] = body
-        return found
+        found = self._children.get((owner.metadata.namespace, label_of(owner)), {})
+        return {key: body for key, body in found.items() if owner.metadata.uid in _owners(body)}
 
     def pods(self, owner: Resource) -> list[Manifest]:
         """Pods of an owner's workloads, by name."""
-        return self.pods_labelled(owner.metadata.namespace, f"{owner.kind_name.lower()}.{owner.metadata.name}"[:63])
+        return self.pods_labelled(owner.metadata.namespace, label_of(owner))
 
     def pods_labelled(self, namespace: str, owner: str) -> list[Manifest]:
         """Pods with this owner label, by name."""
-        key = (namespace, owner)
-        if self._pods is None or key not in self._pods:
-            return []
-        return sorted(self._pods[key], key=lambda body: str(body["metadata"]["name"]))
+        found = self._pods.get((namespace, owner), {})
+        return [found[name] for name in sorted(found)]
 
     def labelled(self, namespace: str, owner: str) -> dict[tuple[str, str], Manifest]:
         """Objects with this owner label that belong to no custom resource, by (kind, name)."""
-        key = (namespace, owner)
-        if self._children is None or key not in self._children:
-            return {}
-        return {(body["kind"], body["metadata"]["name"]): body for body in self._children[key]}
+        return dict(self._children.get((namespace, owner), {}))
 
     def owner_labels(self) -> set[tuple[str, str]]:
         """(namespace, owner label) of all children."""
-        return set(self._children) if self._children else set()
+        return set(self._children)
 
     def all_pods(self) -> list[Manifest]:
         """Every pod of every stream, channel, sale and pool."""
-        if self._pods is None:
-            return []
-        return [body for key in self._pods for body in self._pods[key]]
+        return [body for found in list(self._pods.values()) for body in found.values()]
 
     def config_map(self, namespace: str, name: str) -> Manifest | None:
         """A ConfigMap that some stream names as its catalogue."""
-        key = (namespace, name)
-        if self._config_maps is None or key not in self._config_maps:
+        return self._config_maps.get((namespace, name))
+
+    def _one(self, kind: type[Kind], namespace: str, name: str) -> Kind | None:
+        key = (kind.kind_name, namespace, name)
+        body = self._resources.get(key)
+        if body is None:
             return None
-        return next(iter(self._config_maps[key]), None)
+        version = str(body["metadata"].get("resourceVersion"))
+        known = self._parsed.get(key)
+        if known is None or known[0] != version:
+            known = (version, parse(body))
+            self._parsed[key] = known
+            if len(self._parsed) > PARSED:
+                self._parsed.popitem(last=False)
+        self._parsed.move_to_end(key)
+        if isinstance(known[1], InvalidResource):
+            raise known[1]
+        return known[1] if isinstance(known[1], kind) else None
+
+    def _readable(self, kind: type[Kind], namespace: str, name: str) -> Iterator[Kind]:
+        """One object that cannot be read must not hide the others."""
+        try:
+            found = self._one(kind, namespace, name)
+        except InvalidResource:
+            return
+        if found is not None:
+            yield found
+
+    def _all(
+        self, kind: type[Kind], namespace: str | None, that: Callable[[Manifest], bool] | None = None
+    ) -> list[Kind]:
+        keys: Iterable[Key]
+        if namespace is not None:
+            names = list(self._names.get((kind.kind_name, namespace), ()))
+            keys = [(kind.kind_name, namespace, name) for name in names]
+        else:
+            keys = [key for key in self._resources if key[0] == kind.kind_name]
+        wanted = [key for key in keys if that is None or that(self._resources[key])]
+        return [item for _, space, name in wanted for item in self._readable(kind, space, name)]
 
 
 def parse(body: Mapping[str, Any]) -> Resource | InvalidResource:
-    """An object of one of our kinds as it is kept here."""
+    """An object of one of our kinds as a model."""
     kind = KINDS[body["kind"]]
     try:
         return kind.model_validate(body)
@@ -160,6 +219,34 @@ def parse(body: Mapping[str, Any]) -> Resource | InvalidResource:
 
 
 def slim(body: Mapping[str, Any]) -> Manifest:
-    """A child as it is kept here: without the record of its managers, which is larger than the rest."""
+    """An object as it is kept here: without the record of its managers, which is larger than the rest."""
     metadata = {key: value for key, value in body["metadata"].items() if key != "managedFields"}
+    annotations = metadata.get("annotations")
+    if annotations and LAST_APPLIED in annotations:
+        metadata["annotations"] = {key: value for key, value in annotations.items() if key != LAST_APPLIED}
     return dict(body) | {"metadata": metadata}
+
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+def label_of(owner: Resource) -> str:
+    """Value of `haat.dev/owner` on an owner's children."""
+    return f"{owner.kind_name.lower()}.{owner.metadata.name}"[:63]
+
+
+def _key(body: Mapping[str, Any]) -> Key:
+    metadata = body["metadata"]
+    return str(body["kind"]), str(metadata.get("namespace") or ""), str(metadata["name"])
+
+
+def _channel_of(body: Mapping[str, Any]) -> str:
+    return str(((body.get("spec") or {}).get("channel") or {}).get("name") or "")
+
+
+def _owners(body: Manifest) -> set[str]:
+    return {reference.get("uid", "") for reference in body["metadata"].get("ownerReferences") or ()}
+
+
+def _age(stream: LiveStream) -> tuple[str, str]:
+    return stream.metadata.creation_timestamp, stream.metadata.name

@@ -10,6 +10,7 @@ from operators.runtime.cache import Cache
 from operators.runtime.capabilities import Discovery
 from operators.runtime.client import KubeClient
 from operators.runtime.publisher import Publisher
+from operators.runtime.secrets import Secrets
 from operators.runtime.signals import Signals
 
 
@@ -22,6 +23,7 @@ class Context:
     signals: Signals
     publisher: Publisher
     discovery: Discovery
+    secrets: Secrets
     allocator: Allocator
     platform: Callable[[], Platform]
     clock: Callable[[], float] = time.time

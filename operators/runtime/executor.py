@@ -37,9 +37,11 @@ async def execute(
     if not owner.deleting and not plan.delete_self:
         await _hold(client, owner)
     await asyncio.gather(*(_patch(client, item) for item in plan.patches))
-    rejected = await _apply_all(client, plan.applies, live)
+    rejected = await _apply_all(context, plan.applies, live)
     for ref in plan.deletes:
         await client.delete(ref)
+        if ref.kind == "Secret":
+            context.secrets.forget(ref.namespace, ref.name)
         APPLIES.labels(ref.kind, "delete", "200").inc()
     await context.publisher.publish(plan.publications)
     if rejected:
@@ -62,10 +64,10 @@ def reference(owner: Resource) -> ObjectRef:
 
 
 async def _apply_all(
-    client: KubeClient, applies: tuple[Manifest, ...], live: Mapping[tuple[str, str], Manifest]
+    context: Context, applies: tuple[Manifest, ...], live: Mapping[tuple[str, str], Manifest]
 ) -> list[ApplyRejected]:
     """Apply what differs, all at once; what the API server refuses for good is returned, other failures are raised."""
-    results = await asyncio.gather(*(_apply(client, item, live) for item in applies), return_exceptions=True)
+    results = await asyncio.gather(*(_apply(context, item, live) for item in applies), return_exceptions=True)
     rejected = [item for item in results if isinstance(item, ApplyRejected)]
     for item in results:
         if isinstance(item, BaseException) and not isinstance(item, ApplyRejected):
@@ -82,8 +84,9 @@ async def _patch(client: KubeClient, patch: Patch) -> None:
     APPLIES.labels(patch.ref.kind, "patch", "200").inc()
 
 
-async def _apply(client: KubeClient, manifest: Manifest, live: Mapping[tuple[str, str], Manifest]) -> None:
+async def _apply(context: Context, manifest: Manifest, live: Mapping[tuple[str, str], Manifest]) -> None:
     """Apply one child. One that we do not know is looked at first: it may be somebody else's."""
+    client = context.client
     wanted = with_hash(manifest)
     kind, name = manifest["kind"], manifest["metadata"]["name"]
     known = live.get((kind, name))
@@ -92,7 +95,9 @@ async def _apply(client: KubeClient, manifest: Manifest, live: Mapping[tuple[str
     try:
         if known is None:
             check_owner(manifest, await client.get(ref_of(manifest)))
-        await client.apply(wanted, manager=MANAGER, force=True)
+        made = await client.apply(wanted, manager=MANAGER, force=True)
+        if kind == "Secret":
+            context.secrets.put(made)
     except ApiError as error:
         APPLIES.labels(kind, "apply", str(error.status)).inc()
         if (rejection := rejection_of(kind, name, error.status, str(error))) is not None:

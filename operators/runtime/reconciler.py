@@ -7,6 +7,8 @@ import random
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from operators.api import Channel
+from operators.api.livestream_status import StreamPhase
 from operators.channel import handlers as channel
 from operators.core.rejection import ApplyRejected
 from operators.flashsale import handlers as flashsale
@@ -54,6 +56,8 @@ class Reconciler:
         self._sweep_seconds = sweep_seconds
         self._resync_seconds = resync_seconds
         self._workers: dict[str, tuple[object, ...]] = {}
+        self._channels: dict[tuple[str, str], object] = {}
+        self._stream_channels: dict[tuple[str, str], str] = {}
         self._queue: WorkQueue[Key] = WorkQueue(self._reconcile, workers=workers, on_done=self._note)
 
     async def run(self) -> None:
@@ -75,25 +79,46 @@ class Reconciler:
         if not cache.bound:
             return
         if kind == "Channel":
-            await self._queue.add((MODELS, namespace, ""))
-            for stream in cache.streams(namespace):
-                if stream.spec.channel.name == name:
-                    await self._queue.add(("LiveStream", namespace, stream.metadata.name))
+            await self._wake_streams_of(namespace, name)
         elif kind == "LiveStream":
-            await self._queue.add((MODELS, namespace, ""))
             await self._wake_around_stream(namespace, name)
         elif kind == "FlashSale":
             await self._wake_target(namespace, name)
 
+    async def _wake_streams_of(self, namespace: str, name: str) -> None:
+        """What a channel's streams look at: its spec and its keys. Its status changes with each of them and is none."""
+        channel = next((item for item in self._readable_channels(namespace) if item.metadata.name == name), None)
+        ingest = channel.status.ingest if channel else None
+        seen = (channel.metadata.generation, channel.deleting, ingest) if channel else None
+        key = (namespace, name)
+        if key in self._channels and self._channels[key] == seen:
+            return
+        self._channels[key] = seen
+        await self._queue.add((MODELS, namespace, ""))
+        for stream in self._context.cache.stream_names(namespace, name):
+            await self._queue.add(("LiveStream", namespace, stream))
+
+    def _readable_channels(self, namespace: str) -> list[Channel]:
+        return self._context.cache.channels(namespace)
+
     async def _wake_around_stream(self, namespace: str, name: str) -> None:
+        """A stream concerns its channel and its sales; one that is over makes room for the others of its channel."""
         cache = self._context.cache
-        stream = cache.stream(namespace, name)
-        if stream is None:
-            names = {channel.metadata.name for channel in cache.channels(namespace)}
-        else:
-            names = {stream.spec.channel.name}
-        for channel_name in names:
-            await self._queue.add(("Channel", namespace, channel_name))
+        found = cache.streams(namespace, that=lambda body: bool(body["metadata"]["name"] == name))
+        stream = found[0] if found else None
+        key = (namespace, name)
+        channel_name = stream.spec.channel.name if stream else self._stream_channels.pop(key, None)
+        if stream:
+            self._stream_channels[key] = stream.spec.channel.name
+        if channel_name is None:
+            return
+        await self._queue.add(("Channel", namespace, channel_name))
+        if stream is None or stream.deleting or stream.status.phase in (StreamPhase.ENDED, StreamPhase.DRAINING):
+            await self._queue.add((MODELS, namespace, ""))
+            for other in cache.stream_names(namespace, channel_name):
+                await self._queue.add(("LiveStream", namespace, other))
+        elif stream.spec.models:
+            await self._queue.add((MODELS, namespace, ""))
         for sale in cache.sales(namespace):
             if (sale.spec.stream and sale.spec.stream.name == name) or sale.spec.channel:
                 await self._queue.add(("FlashSale", namespace, sale.metadata.name))
@@ -154,8 +179,7 @@ class Reconciler:
             return
         reports = await signals.read(self._redis, context.signals)
         await self._sweep_pools()
-        streams = [stream.id for stream in context.cache.streams()]
-        for stream_id in context.signals.changed_streams(streams, context.clock()):
+        for stream_id in context.signals.changed_streams(context.cache.stream_ids(), context.clock()):
             namespace, _, name = stream_id.partition("/")
             await self._queue.add(("LiveStream", namespace, name))
         for channel_id in context.signals.changed_channels(context.cache.channels(), context.clock()):

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from operators.api.base import Condition, Resource
 from operators.core.times import epoch
 from operators.runtime.cache import Cache
 
@@ -31,13 +30,13 @@ class Standing(Collector):
             labels=["kind", "namespace", "name"],
         )
         now = self._clock()
-        for resource in self._resources():
-            conditions: tuple[Condition, ...] = resource.status.conditions  # type: ignore[attr-defined]
-            for condition in conditions:
-                counts[(resource.kind_name, condition.type, condition.status)] += 1
-                if condition.type == "Ready" and condition.status != "True" and _expected(resource):
-                    since = max(0.0, now - epoch(condition.last_transition_time))
-                    waiting.add_metric([resource.kind_name, resource.metadata.namespace, resource.metadata.name], since)
+        for body in self._cache.bodies():
+            kind, metadata, status = body["kind"], body["metadata"], body.get("status") or {}
+            for condition in status.get("conditions") or ():
+                counts[(kind, condition["type"], condition["status"])] += 1
+                if condition["type"] == "Ready" and condition["status"] != "True" and status.get("phase") not in QUIET:
+                    since = max(0.0, now - epoch(condition["lastTransitionTime"]))
+                    waiting.add_metric([kind, metadata.get("namespace", ""), metadata["name"]], since)
         totals = GaugeMetricFamily(
             "haat_cr_condition", "Resources by condition and its status.", labels=["kind", "type", "status"]
         )
@@ -46,16 +45,6 @@ class Standing(Collector):
         yield totals
         yield waiting
 
-    def _resources(self) -> Iterator[Resource]:
-        yield from self._cache.channels()
-        yield from self._cache.streams()
-        yield from self._cache.sales()
-
 
 QUIET = ("Scheduled", "Standby", "Ended", "Draining", "Completed", "Cancelled", "Suspended", "Terminating", "Cooldown")
-
-
-def _expected(resource: Resource) -> bool:
-    """Whether somebody waits for it: a stream without a publisher is not ready, and nobody is surprised."""
-    phase = resource.status.phase  # type: ignore[attr-defined]
-    return str(phase or "") not in QUIET
+"""Nobody waits for these: a stream without a publisher is not ready, and nobody is surprised."""

@@ -14,8 +14,9 @@ import kopf
 from operators.api import KINDS
 from operators.api.base import GROUP, VERSION
 from operators.core.children import OWNER_LABEL
+from operators.core.plan import Manifest
 from operators.core.times import epoch
-from operators.runtime.cache import Cache, parse, slim
+from operators.runtime.cache import Cache
 from operators.runtime.metrics import WATCH_LAG
 
 Wake = Callable[[tuple[str, str, str]], Awaitable[None]]
@@ -48,7 +49,7 @@ def build_registry(cache: Cache, wake: Wake) -> kopf.OperatorRegistry:
     """The handlers and indices of all kinds."""
     registry = kopf.OperatorRegistry()
     kopf.on.login(registry=registry)(_login)
-    _indices(registry)
+    _indices(registry, cache)
     for kind in KINDS:
         _watch_resource(registry, kind.plural, kind.kind_name, cache, wake)
     for group, version, plural in (*CHILD_KINDS, POD):
@@ -64,40 +65,33 @@ async def _login(**options: Any) -> kopf.ConnectionInfo | None:
     return kopf.login_with_service_account(**options)
 
 
-def _indices(registry: kopf.OperatorRegistry) -> None:
-    async def resources(body: kopf.Body, **_: Any) -> dict[tuple[str, str, str], Any]:
-        return {(body["kind"], body.meta.namespace or "", body.meta.name or ""): parse(body)}
+def _indices(registry: kopf.OperatorRegistry, cache: Cache) -> None:
+    """kopf calls these for everything that exists before it calls any handler; what they return is nothing, because
+    the cache keeps what the reconciles need."""
 
-    async def children(body: kopf.Body, **_: Any) -> dict[tuple[str, str], dict[str, Any]]:
-        return {(body.meta.namespace or "", body.meta.labels[OWNER_LABEL]): slim(body)}
+    async def resource(body: kopf.Body, **_: Any) -> None:
+        cache.put(body)
 
-    async def config_maps(body: kopf.Body, **_: Any) -> dict[tuple[str, str], dict[str, Any]]:
-        return {(body.meta.namespace or "", body.meta.name or ""): dict(body)}
+    async def child(body: kopf.Body, **_: Any) -> None:
+        cache.put_child(body, body.meta.labels[OWNER_LABEL])
 
-    async def pods(body: kopf.Body, **_: Any) -> dict[tuple[str, str], dict[str, Any]]:
-        return {(body.meta.namespace or "", body.meta.labels[OWNER_LABEL]): slim(body)}
+    async def config_map(body: kopf.Body, **_: Any) -> None:
+        cache.put_config_map(body)
 
-    kopf.index(*POD, id="pods", labels={OWNER_LABEL: kopf.PRESENT}, registry=registry)(pods)
     for kind in KINDS:
-        kopf.index(GROUP, VERSION, kind.plural, id="resources", registry=registry)(resources)
-    for group, version, plural in CHILD_KINDS:
-        kopf.index(group, version, plural, id="children", labels={OWNER_LABEL: kopf.PRESENT}, registry=registry)(
-            children
-        )
-    kopf.index("", "v1", "configmaps", id="config_maps", labels={CATALOG_LABEL: kopf.PRESENT}, registry=registry)(
-        config_maps
-    )
-
-
-def _bind(cache: Cache, indices: dict[str, Any]) -> None:
-    """kopf hands the indices to each handler by name."""
-    cache.bind(indices["resources"], indices["children"], indices["config_maps"], indices["pods"])
+        kopf.index(GROUP, VERSION, kind.plural, id="resources", registry=registry)(resource)
+    for group, version, plural in (*CHILD_KINDS, POD):
+        kopf.index(group, version, plural, id="children", labels={OWNER_LABEL: kopf.PRESENT}, registry=registry)(child)
+    labels = {CATALOG_LABEL: kopf.PRESENT}
+    kopf.index("", "v1", "configmaps", id="config_maps", labels=labels, registry=registry)(config_map)
 
 
 def _watch_resource(registry: kopf.OperatorRegistry, plural: str, kind: str, cache: Cache, wake: Wake) -> None:
-    async def changed(*, namespace: str | None, name: str, body: kopf.Body, type: str | None, **indices: Any) -> None:
-        _bind(cache, indices)
-        if type == "MODIFIED":
+    async def changed(*, namespace: str | None, name: str, body: kopf.Body, type: str | None, **_: Any) -> None:
+        cache.bound = True
+        if type == "DELETED":
+            cache.drop(body)
+        elif type == "MODIFIED":
             _note_lag(kind, body)
         await wake((kind, namespace or "", name))
 
@@ -112,8 +106,10 @@ def _note_lag(kind: str, body: kopf.Body) -> None:
 
 
 def _watch_child(registry: kopf.OperatorRegistry, resource: tuple[str, str, str], cache: Cache, wake: Wake) -> None:
-    async def changed(*, namespace: str | None, labels: Any, **indices: Any) -> None:
-        _bind(cache, indices)
+    async def changed(*, namespace: str | None, labels: Any, body: kopf.Body, type: str | None, **_: Any) -> None:
+        cache.bound = True
+        if type == "DELETED":
+            cache.drop_child(body, labels[OWNER_LABEL])
         owner_kind, _, owner_name = labels[OWNER_LABEL].partition(".")
         if owner_kind in _OWNER_KINDS:
             await wake((_OWNER_KINDS[owner_kind], namespace or "", owner_name))
@@ -122,11 +118,16 @@ def _watch_child(registry: kopf.OperatorRegistry, resource: tuple[str, str, str]
 
 
 def _watch_catalogs(registry: kopf.OperatorRegistry, cache: Cache, wake: Wake) -> None:
-    async def changed(*, namespace: str | None, name: str, **indices: Any) -> None:
-        _bind(cache, indices)
-        for stream in cache.streams(namespace or ""):
-            if stream.spec.catalog_ref is not None and stream.spec.catalog_ref.name == name:
-                await wake(("LiveStream", namespace or "", stream.metadata.name))
+    async def changed(*, namespace: str | None, name: str, body: kopf.Body, type: str | None, **_: Any) -> None:
+        cache.bound = True
+        if type == "DELETED":
+            cache.drop_config_map(body)
+
+        def names_it(stream: Manifest) -> bool:
+            return ((stream.get("spec") or {}).get("catalogRef") or {}).get("name") == name
+
+        for stream in cache.streams(namespace or "", that=names_it):
+            await wake(("LiveStream", namespace or "", stream.metadata.name))
 
     kopf.on.event("", "v1", "configmaps", labels={CATALOG_LABEL: kopf.PRESENT}, registry=registry)(changed)
 

@@ -207,14 +207,15 @@ async def needs_nodes(api: Api) -> None:
 
 
 @pytest.fixture
-def kubectl(kubeconfig: Path, api: Api) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """kubectl in the test's namespace, run in a thread so that the test's loop goes on."""
+def kubectl(kubeconfig: Path, api: Api, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """kubectl in the test's namespace; its cache is the test's own, since ports are used again."""
     program = shutil.which("kubectl")
     if program is None:
         pytest.skip("kubectl is not on PATH")
 
     def run(*arguments: str, stdin: str = "", ok: bool = True) -> subprocess.CompletedProcess[str]:
-        command = [program, "--kubeconfig", str(kubeconfig), "-n", api.namespace, *arguments]
+        places = ["--kubeconfig", str(kubeconfig), "--cache-dir", str(tmp_path / "cache")]
+        command = [program, *places, "-n", api.namespace, *arguments]
         done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60, check=False)
         assert not ok or done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stdout}{done.stderr}"
         return done

@@ -11,6 +11,7 @@ from workloads.common import health, redis, service
 from workloads.common.heartbeat import Heartbeat
 from workloads.common.loops import going_on
 from workloads.playout.config import KeyFile, PlayoutSettings
+from workloads.playout.metrics import Metrics
 from workloads.playout.origin import Origins
 from workloads.playout.publisher import LONGEST_SECONDS, Publisher
 from workloads.playout.schedule import ScheduleFile
@@ -38,9 +39,10 @@ async def _serve(settings: PlayoutSettings) -> None:
     store = redis.connect(settings.redis_url, retries=0)
     key, schedule = KeyFile(settings.stream_key_file), ScheduleFile(settings.schedule_file)
     schedule.refresh()
-    publisher = Publisher(ffmpeg, settings.rtmp_url, key)
+    metrics = Metrics()
+    publisher = Publisher(ffmpeg, settings.rtmp_url, key, metrics)
     origins = Origins(store, public_url=settings.public_url, channel=settings.channel)
-    switcher = Switcher(settings, ffmpeg, schedule, origins, publisher.write)
+    switcher = Switcher(settings, ffmpeg, schedule, origins, publisher.write, metrics)
     beat = Heartbeat(store, f"playout/{settings.channel}/{settings.pod_name}", switcher.state)
     switcher.on_change = beat.nudge
 

@@ -12,6 +12,7 @@ import time
 from workloads.common.loops import going_on
 from workloads.playout.command import publisher
 from workloads.playout.config import KeyFile
+from workloads.playout.metrics import Metrics
 from workloads.playout.process import Process
 
 FIRST_PAUSE_SECONDS, MOST_PAUSE_SECONDS, LONG_LIFE_SECONDS = 0.5, 10.0, 30.0
@@ -25,13 +26,13 @@ logger = logging.getLogger(__name__)
 class Publisher:
     """`run` keeps it alive; `write` feeds it."""
 
-    def __init__(self, ffmpeg: str, rtmp_url: str, key: KeyFile) -> None:
+    def __init__(self, ffmpeg: str, rtmp_url: str, key: KeyFile, metrics: Metrics) -> None:
         self._ffmpeg = ffmpeg
         self._rtmp_url = rtmp_url
         self._key = key
+        self._metrics = metrics
         self._process: Process | None = None
         self._started = 0.0
-        self.starts = 0
 
     @property
     def connected(self) -> bool:
@@ -80,7 +81,7 @@ class Publisher:
             return
         self._started = time.monotonic()
         self._process = await Process.start(publisher(self._ffmpeg, f"{self._rtmp_url}/{key}"), feed=True, secret=key)
-        self.starts += 1
+        self._metrics.connections.inc()
         logger.info("publishing")
         status = await self._process.exited
         logger.warning("the publication ended", extra={"status": status, "words": self._process.last_words})

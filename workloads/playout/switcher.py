@@ -13,6 +13,7 @@ from workloads.common.loops import going_on
 from workloads.playout import command
 from workloads.playout.config import PlayoutSettings
 from workloads.playout.failures import Failures
+from workloads.playout.metrics import Metrics
 from workloads.playout.origin import Origins
 from workloads.playout.schedule import Programme, ScheduleFile
 from workloads.playout.source import Source
@@ -40,6 +41,7 @@ class Switcher:
         schedule: ScheduleFile,
         origins: Origins,
         write: Callable[[bytes], None],
+        metrics: Metrics,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -48,6 +50,7 @@ class Switcher:
         self._schedule = schedule
         self._origins = origins
         self._write = write
+        self._metrics = metrics
         self.on_change: Callable[[], None] = lambda: None
         self._clock = clock
         self._epoch = clock()
@@ -189,6 +192,7 @@ class Switcher:
             if other is not source:
                 self._drop(other)
         self._next = self._stopgap = None
+        self._metrics.switches.labels(source.programme.kind).inc()
         logger.info("on air", extra={"slot": source.programme.slot, "kind": source.programme.kind})
         source.take_over(lambda packets, moment: self._pass_on(source, packets, moment), live=live)
         self.on_change()
@@ -214,6 +218,7 @@ class Switcher:
     def _note(self, programme: Programme, now: float, words: str) -> None:
         if programme.kind == "slate":
             self._plain_until = now + 60.0
+        self._metrics.failures.labels(programme.kind).inc()
         pause = self._failures.note(programme, now) if programme.kind != "slate" else 0.0
         fields = {"slot": programme.slot, "kind": programme.kind, "words": words, "again_in": round(pause, 1)}
         logger.warning("a source cannot be shown", extra=fields)

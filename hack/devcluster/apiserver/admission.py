@@ -10,6 +10,7 @@ from hack.devcluster.apiserver import crds, podsecurity, validation
 from hack.devcluster.apiserver import errors as err
 from hack.devcluster.apiserver.allocation import ServiceAllocator
 from hack.devcluster.apiserver.calls import Call
+from hack.devcluster.apiserver.defaults import job_selector
 from hack.devcluster.apiserver.rest import Rest
 from hack.devcluster.apiserver.store import Stored
 
@@ -40,6 +41,8 @@ class Admission:
             self._allocator.fill(obj, old)
         elif key == "pods" and old is None:
             self._pod(call, obj)
+        elif key == "jobs.batch" and old is None:
+            job_selector(obj)
         elif key == crds.STORE_KEY:
             self._crd(obj, old)
 

@@ -1,8 +1,9 @@
-"""`log` and `exec` of pods, passed through to the node agent that runs them.
+"""`log`, `exec`, `attach` and `portforward` of pods, passed through to the node agent that runs them.
 
 The agent is found by the pod's node: `status.addresses[InternalIP]` and
 `status.daemonEndpoints.kubeletEndpoint.Port`. Only WebSocket upgrades are served (kubectl's default since 1.31); the
-older SPDY upgrade is answered with a plain 400 sentence.
+older SPDY upgrade is answered with a sentence. `kubectl port-forward` tunnels SPDY through its WebSocket, which is not
+served; the channel frames of other clients are.
 """
 
 from __future__ import annotations
@@ -21,18 +22,21 @@ from hack.devcluster.apiserver.calls import Call
 from hack.devcluster.apiserver.handlers import Handlers
 from hack.devcluster.apiserver.rest import Obj, Rest
 
+SPDY_TUNNEL = "SPDY/3.1+portforward.k8s.io"
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io", "channel.k8s.io")
 _LOG_OPTIONS = ("follow", "tailLines", "sinceSeconds", "sinceTime", "timestamps", "limitBytes", "previous")
 _CONNECT = aiohttp.ClientTimeout(total=None, sock_connect=5)
 
 
 class AgentProxy:
-    """Handlers of `pods/log`, `pods/exec` and `pods/attach`."""
+    """Handlers of `pods/log`, `pods/exec`, `pods/attach` and `pods/portforward`."""
 
     def __init__(self, handlers: Handlers) -> None:
         self._rest: Rest = handlers.rest
         self._session: aiohttp.ClientSession | None = None
-        handlers.subresources.update({"log": self.log, "exec": self.exec})
+        handlers.subresources.update(
+            {"log": self.log, "exec": self.exec, "attach": self.attach, "portforward": self.forward}
+        )
 
     async def close(self) -> None:
         """Close connections to agents."""
@@ -99,11 +103,33 @@ class AgentProxy:
             raise err.ApiError(502, "BadGateway", f"the node's agent does not answer: {problem}") from problem
 
     async def exec(self, request: web.BaseRequest, call: Call, form: Form) -> web.StreamResponse:
-        """Join the client's WebSocket with one to the agent."""
+        """Run a command in a container."""
         url = self._url(call, "exec")
-        if request.headers.get("Upgrade", "").lower() != "websocket":
+        if not _is_websocket(request):
             raise err.bad_request("exec needs a WebSocket upgrade with a channel.k8s.io protocol; SPDY is not served")
-        offered = [item.strip() for item in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
+        return await self._join(request, url)
+
+    async def attach(self, request: web.BaseRequest, call: Call, form: Form) -> web.StreamResponse:
+        """Follow what a container writes. 501 for its standard input, which the agent does not keep open."""
+        url = self._url(call, "attach")
+        if not _is_websocket(request):
+            raise err.bad_request("attach needs a WebSocket upgrade with a channel.k8s.io protocol; SPDY is not served")
+        if call.query.get("stdin") in ("1", "true"):
+            raise err.not_implemented("pods/attach with stdin: containers read /dev/null")
+        return await self._join(request, url)
+
+    async def forward(self, request: web.BaseRequest, call: Call, form: Form) -> web.StreamResponse:
+        """Connect to ports of a pod. 501 for SPDY, also inside a WebSocket, as kubectl speaks it."""
+        if not _is_websocket(request) or SPDY_TUNNEL in _offered(request):
+            raise err.not_implemented("pods/portforward over SPDY; use a WebSocket with a channel.k8s.io protocol")
+        pod = self._rest.find(call.resource, call.namespace, call.name).load()
+        if not request.query.getall("ports", []):
+            raise err.bad_request('query parameter "ports" is required')
+        return await self._join(request, f"{self._agent(pod)}/portForward/{quote(call.namespace)}/{quote(call.name)}")
+
+    async def _join(self, request: web.BaseRequest, url: str) -> web.StreamResponse:
+        """Join the client's WebSocket with one to the agent."""
+        offered = _offered(request)
         chosen = next((name for name in PROTOCOLS if name in offered), None)
         if chosen is None:
             raise err.bad_request(f"none of the WebSocket protocols {offered} is served")
@@ -132,7 +158,16 @@ class AgentProxy:
                 ) from problem
             except (aiohttp.ClientError, TimeoutError) as problem:
                 raise err.ApiError(502, "BadGateway", f"the node's agent does not answer: {problem}") from problem
-        raise err.ApiError(502, "BadGateway", "the node's agent serves no exec")
+        raise err.ApiError(502, "BadGateway", "the node's agent serves no such stream")
+
+
+def _is_websocket(request: web.BaseRequest) -> bool:
+    return request.headers.get("Upgrade", "").lower() == "websocket"
+
+
+def _offered(request: web.BaseRequest) -> list[str]:
+    """The WebSocket protocols that the client speaks."""
+    return [item.strip() for item in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
 
 
 Socket = web.WebSocketResponse | aiohttp.ClientWebSocketResponse

@@ -45,7 +45,7 @@ class ServiceAllocator:
         """Allocate in place. 422 for an address or port that is out of range or taken."""
         spec = obj["spec"]
         if spec.get("type") == "ExternalName":
-            for name in ("clusterIP", "clusterIPs"):
+            for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
                 spec.pop(name, None)
             return
         if old is not None:
@@ -60,6 +60,7 @@ class ServiceAllocator:
             )
             raise err.invalid("Service", "", obj["metadata"]["name"], [cause])
         spec.setdefault("clusterIPs", [spec["clusterIP"]])
+        _families(spec)
         if spec.get("type") in ("NodePort", "LoadBalancer"):
             self._node_ports(obj, used_ports)
         else:
@@ -71,6 +72,9 @@ class ServiceAllocator:
         if not spec.get("clusterIP") and old.get("clusterIP") and old.get("type") != "ExternalName":
             spec["clusterIP"] = old["clusterIP"]
             spec.setdefault("clusterIPs", old.get("clusterIPs") or [old["clusterIP"]])
+        for name in ("ipFamilies", "ipFamilyPolicy"):
+            if name in old:
+                spec.setdefault(name, old[name])
         before = {
             (port.get("port"), port.get("protocol", "TCP")): port.get("nodePort") for port in old.get("ports") or ()
         }
@@ -104,6 +108,15 @@ class ServiceAllocator:
             else:
                 port["nodePort"] = _free_port(used, protocol)
             used.add((port["nodePort"], protocol))
+
+
+def _families(spec: Obj) -> None:
+    """A headless Service without a selector may have endpoints of both families."""
+    if spec["clusterIP"] == "None" and not spec.get("selector"):
+        spec.setdefault("ipFamilies", ["IPv4", "IPv6"])
+        spec.setdefault("ipFamilyPolicy", "RequireDualStack")
+    spec.setdefault("ipFamilies", ["IPv4"])
+    spec.setdefault("ipFamilyPolicy", "SingleStack")
 
 
 def _free_port(used: set[tuple[int, str]], protocol: str) -> int:

@@ -1,5 +1,5 @@
-"""Fits a decoded object to its built-in type: wrong types are refused, unknown fields dropped and reported, quantities
-and times brought into canonical form. It works in place, in one pass.
+"""Fits a decoded object to its built-in type: wrong types are refused, unknown fields dropped and reported, empty
+optional values left out, quantities and times brought into canonical form. It works in place, in one pass.
 
 Go's JSON decoder does this upstream; without it a typo in a manifest would live on in the store and in every patch.
 """
@@ -32,13 +32,16 @@ def format_time(value: datetime, *, micro: bool = False) -> str:
     return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ" if micro else "%Y-%m-%dT%H:%M:%SZ")
 
 
-def conform(value: Any, node: Node, unknown: list[str], path: str = "") -> Any:
-    """The fitted value (the same containers, changed in place). Adds the paths of dropped fields to `unknown`."""
+def conform(value: Any, node: Node, unknown: list[str], path: str = "", *, keep_empty: bool = False) -> Any:
+    """The fitted value (the same containers, changed in place). Adds the paths of unknown fields to `unknown`.
+
+    `keep_empty` leaves empty values and nulls where they are: an applied configuration owns what it names.
+    """
     kind = node.type
     if value is None:
         return None
     if kind == schema.OBJECT:
-        return _object(value, node, unknown, path)
+        return _object(value, node, unknown, path, keep_empty)
     if kind == schema.LIST:
         if not isinstance(value, list):
             raise WrongType(
@@ -50,39 +53,44 @@ def conform(value: Any, node: Node, unknown: list[str], path: str = "") -> Any:
                 _scalar(item, items, f"{path}[{at}]")
             return value
         for at, item in enumerate(value):
-            value[at] = conform(item, items, unknown, f"{path}[{at}]")
+            value[at] = conform(item, items, unknown, f"{path}[{at}]", keep_empty=keep_empty)
         return value
     if kind == schema.MAP:
-        return _map(value, node, unknown, path)
+        return _map(value, node, unknown, path, keep_empty)
     if kind == schema.ANY:
         return value
     return _scalar(value, node, path)
 
 
-def _object(value: Any, node: Node, unknown: list[str], path: str) -> Any:
+def _object(value: Any, node: Node, unknown: list[str], path: str, keep_empty: bool) -> Any:
     if not isinstance(value, dict):
         raise WrongType(
             path, f"cannot unmarshal {json_kind(value)} into Go struct field {path} of type {go_type(node)}"
         )
     fields = node.fields
-    nulls: list[str] = []
+    omitted = node.omitted if not keep_empty else frozenset()
+    gone: list[str] = []
     for key, item in value.items():
         child = fields.get(key)
         if child is None:
             unknown.append(f"{path}.{key}" if path else key)
-            nulls.append(key)
+            gone.append(key)
         elif item is None:
-            nulls.append(key)
+            if not keep_empty:
+                gone.append(key)
         elif child.type == schema.STRING and type(item) is str:
-            continue
+            if not item and key in omitted:
+                gone.append(key)
         else:
-            value[key] = conform(item, child, unknown, f"{path}.{key}" if path else key)
-    for key in nulls:
+            value[key] = conform(item, child, unknown, f"{path}.{key}" if path else key, keep_empty=keep_empty)
+            if not item and key in omitted:
+                gone.append(key)
+    for key in gone:
         del value[key]
     return value
 
 
-def _map(value: Any, node: Node, unknown: list[str], path: str) -> Any:
+def _map(value: Any, node: Node, unknown: list[str], path: str, keep_empty: bool) -> Any:
     values = node.values or schema.ANYTHING
     if not isinstance(value, dict):
         raise WrongType(
@@ -93,7 +101,7 @@ def _map(value: Any, node: Node, unknown: list[str], path: str) -> Any:
         if item is None and values.type in schema.SCALARS:
             value[key] = "" if values.type == schema.STRING else None
         else:
-            value[key] = conform(item, values, unknown, f"{path}.{key}")
+            value[key] = conform(item, values, unknown, f"{path}.{key}", keep_empty=keep_empty)
     return value
 
 

@@ -9,6 +9,7 @@ from hack.devcluster.apiserver import webhookconfigs
 from hack.devcluster.apiserver.poddefaults import fill, pod, template
 
 Obj = dict[str, Any]
+_MAX_INT32 = 2_147_483_647
 
 
 def _deployment(obj: Obj) -> None:
@@ -67,28 +68,39 @@ def _job_spec(spec: Obj) -> None:
         spec,
         {
             "parallelism": 1,
-            "backoffLimit": 6,
+            "backoffLimit": 6 if spec.get("backoffLimitPerIndex") is None else _MAX_INT32,
             "completionMode": "NonIndexed",
             "suspend": False,
             "manualSelector": False,
-            "podReplacementPolicy": "TerminatingOrFailed",
+            "podReplacementPolicy": "TerminatingOrFailed" if spec.get("podFailurePolicy") is None else "Failed",
         },
     )
-    if spec["manualSelector"] is False:
-        del spec["manualSelector"]
+    for rule in (spec.get("podFailurePolicy") or {}).get("rules") or ():
+        for pattern in rule.get("onPodConditions") or ():
+            fill(pattern, {"status": "True"})
     template(spec)
 
 
 def _job(obj: Obj) -> None:
+    """A job without labels shares those of its template, also the ones that `job_selector` adds later."""
     spec = obj.setdefault("spec", {})
     _job_spec(spec)
-    meta, uid = obj["metadata"], obj["metadata"].get("uid", "")
+    labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels")
+    if labels and not obj["metadata"].get("labels"):
+        obj["metadata"]["labels"] = labels
+
+
+def job_selector(obj: Obj) -> None:
+    """Give a new job its selector and the labels that it selects, in place; nobody owns these fields."""
+    meta, spec, uid = obj["metadata"], obj["spec"], obj["metadata"].get("uid", "")
     if spec.get("manualSelector") or spec.get("selector") or "template" not in spec or not uid:
         return
     labels = {"batch.kubernetes.io/controller-uid": uid, "batch.kubernetes.io/job-name": meta["name"]}
     legacy = {"controller-uid": uid, "job-name": meta["name"]}
     template_meta = spec["template"].setdefault("metadata", {})
-    template_meta["labels"] = {**(template_meta.get("labels") or {}), **labels, **legacy}
+    if template_meta.get("labels") is None:
+        template_meta["labels"] = {}
+    template_meta["labels"].update(labels | legacy)
     spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
 
 
@@ -107,7 +119,7 @@ def _service(obj: Obj) -> None:
     spec = obj.setdefault("spec", {})
     fill(spec, {"type": "ClusterIP", "sessionAffinity": "None"})
     if spec["type"] != "ExternalName":
-        fill(spec, {"internalTrafficPolicy": "Cluster", "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"})
+        fill(spec, {"internalTrafficPolicy": "Cluster"})
     if spec["type"] in ("NodePort", "LoadBalancer"):
         fill(spec, {"externalTrafficPolicy": "Cluster"})
     if spec["type"] == "LoadBalancer":
@@ -115,7 +127,9 @@ def _service(obj: Obj) -> None:
     if spec["sessionAffinity"] == "ClientIP":
         fill(spec, {"sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 10800}}})
     for port in spec.get("ports") or ():
-        fill(port, {"protocol": "TCP", "targetPort": port.get("port")})
+        fill(port, {"protocol": "TCP"})
+        if port.get("targetPort") in (None, 0, ""):
+            port["targetPort"] = port.get("port")
 
 
 def _claim(obj: Obj) -> None:
@@ -158,7 +172,7 @@ def _autoscaler(obj: Obj) -> None:
 
 def _role_binding(obj: Obj) -> None:
     if obj.get("roleRef") is not None:
-        fill(obj["roleRef"], {"apiGroup": "rbac.authorization.k8s.io"})
+        obj["roleRef"]["apiGroup"] = obj["roleRef"].get("apiGroup") or "rbac.authorization.k8s.io"
     for subject in obj.get("subjects") or ():
         fill(subject, {"apiGroup": "" if subject.get("kind") == "ServiceAccount" else "rbac.authorization.k8s.io"})
         if subject["apiGroup"] == "":
@@ -168,6 +182,9 @@ def _role_binding(obj: Obj) -> None:
 def _network_policy(obj: Obj) -> None:
     spec = obj.setdefault("spec", {})
     fill(spec, {"podSelector": {}, "policyTypes": ["Ingress", "Egress"] if spec.get("egress") else ["Ingress"]})
+    for rule in [*(spec.get("ingress") or ()), *(spec.get("egress") or ())]:
+        for port in rule.get("ports") or ():
+            fill(port, {"protocol": "TCP"})
 
 
 def _endpoint_slice(obj: Obj) -> None:

@@ -69,16 +69,16 @@ def _head(call: Call, obj: Obj) -> None:
         )
 
 
-def conformed(registry: Registry, call: Call, obj: Obj, unknown: list[str]) -> Obj:
-    """The object with the types of its kind, in place; 400 for a wrong type."""
+def conformed(registry: Registry, call: Call, obj: Obj, unknown: list[str], *, keep_empty: bool = False) -> Obj:
+    """The object with the types of its kind, in place; 400 for a wrong type. For `keep_empty` see `conform`."""
     resource = call.resource
     try:
         if resource.crd is not None:
             meta = registry.types.node("V1ObjectMeta")
-            obj["metadata"] = conform(obj["metadata"], meta, unknown, "metadata")
+            obj["metadata"] = conform(obj["metadata"], meta, unknown, "metadata", keep_empty=keep_empty)
             resource.crd.prune(obj, unknown)
         else:
-            conform(obj, registry.schema(resource), unknown)
+            conform(obj, registry.schema(resource), unknown, keep_empty=keep_empty)
     except WrongType as problem:
         kind = resource.kind
         text = problem.message.replace("Go struct field ", f"Go struct field {kind}.")

@@ -74,6 +74,7 @@ ATOMIC_DEFINITIONS = frozenset(
         *["V1OwnerReference", "V1TypedLocalObjectReference", "V1SecretReference", "V1EndpointAddress"],
         *["CoreV1EndpointPort", "DiscoveryV1EndpointPort", "V1RoleRef", "RbacV1Subject", "V1TopologySelectorTerm"],
         *["V1ScopeSelector", "V1ScopedResourceSelectorRequirement", "V1FileKeySelector", "V1MatchResources"],
+        *["V1ServiceBackendPort", "V1ParamKind", "V1ParamRef", "V1Variable", "V1NamedRuleWithOperations"],
     }
 )
 

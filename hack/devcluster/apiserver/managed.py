@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hack.devcluster.apiserver import fieldsets
+from hack.devcluster.apiserver import fieldsets, schema
 from hack.devcluster.apiserver.fieldsets import FieldSet
 from hack.devcluster.apiserver.schema import Node
 
@@ -191,9 +191,9 @@ def update(
         new["metadata"].pop("managedFields", None)
         return
     managers = decode(sent) or live
-    base = bare(old) if old is not None else {"metadata": {}, **({"spec": {}, "status": {}} if typed else {})}
+    base = bare(old) if old is not None else {"metadata": {}}
     if old is None and typed:
-        base = skeleton(new)
+        base = bare(zero(node))
     taken = take(
         managers,
         old=base,
@@ -211,17 +211,13 @@ def update(
         new["metadata"].pop("managedFields", None)
 
 
-_STRUCTS = ("spec", "status", "template", "strategy", "metadata", "jobTemplate", "updateStrategy")
-
-_LISTS = ("containers", "rules", "endpoints")
-
-
-def skeleton(obj: Mapping[str, Any], depth: int = 0) -> dict[str, Any]:
-    """The zero value of a built-in object: Go structs that are no pointers exist before anybody set them."""
-    found: dict[str, Any] = {
-        key: skeleton(value, depth + 1)
-        for key, value in obj.items()
-        if key in _STRUCTS and isinstance(value, dict) and depth < 5
-    }
-    found |= {key: [] for key in _LISTS if isinstance(obj.get(key), list) and depth < 5}
-    return found | ({"metadata": {}} if depth == 0 else {})
+def zero(node: Node) -> dict[str, Any]:
+    """A built-in object that nobody filled in: what stays equal to it at birth is owned by nobody."""
+    found: dict[str, Any] = {}
+    for key, value in node.zeros.items():
+        child = node.child(key)
+        if value == {} and child.type == schema.OBJECT:
+            found[key] = zero(child)
+        else:
+            found[key] = [] if value is None and fieldsets.is_granular_list(child) else value
+    return found

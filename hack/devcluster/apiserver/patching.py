@@ -129,15 +129,15 @@ class Patching:
             raise err.bad_request(
                 "the namespace of the provided object does not match the namespace sent on the request"
             )
-        plain: Obj = _without_nulls(self._typed(call, body))
-        return plain
+        return self._typed(call, body)
 
     def _typed(self, call: Call, body: Obj) -> Obj:
         """Quantities and times in canonical form, so that a repeated apply finds no difference."""
         if call.resource.crd is not None:
-            return body
+            plain: Obj = _without_nulls(body)
+            return plain
         unknown: list[str] = []
-        fitted = self._rest.conformed(call, body, unknown)
+        fitted = self._rest.conformed(call, body, unknown, keep_empty=True)
         if unknown:
             space = body["metadata"].get("namespace", "")
             where = f"{space}/{call.name}; {call.resource.api_version}, Kind={call.resource.kind}"

@@ -105,15 +105,11 @@ def selector_text(selector: Obj | None) -> str:
 
 def job_status(obj: Obj) -> str:
     """Complete, Failed, Suspended, Terminating or Running."""
-    for item in (obj.get("status") or {}).get("conditions") or ():
-        if item.get("status") == "True" and item.get("type") in (
-            "Complete",
-            "Failed",
-            "Suspended",
-            "FailureTarget",
-            "SuccessCriteriaMet",
-        ):
-            return str(item["type"])
+    conditions = (obj.get("status") or {}).get("conditions") or ()
+    true = {item.get("type") for item in conditions if item.get("status") == "True"}
+    for kind in ("Complete", "Failed", "Suspended", "FailureTarget", "SuccessCriteriaMet"):
+        if kind in true:
+            return kind
     return "Terminating" if obj["metadata"].get("deletionTimestamp") else "Running"
 
 

@@ -92,9 +92,9 @@ class Rest:
         """Check head and types of a body; unknown fields are dropped, reported or refused as asked."""
         return fitting.fit(self.registry, call, obj)
 
-    def conformed(self, call: Call, obj: Obj, unknown: list[str]) -> Obj:
+    def conformed(self, call: Call, obj: Obj, unknown: list[str], *, keep_empty: bool = False) -> Obj:
         """The object with the types of its kind, in place; 400 for a wrong type."""
-        return fitting.conformed(self.registry, call, obj, unknown)
+        return fitting.conformed(self.registry, call, obj, unknown, keep_empty=keep_empty)
 
     async def create(self, call: Call, obj: Obj, *, entries: list[Obj] | None = None) -> Stored:
         """Store a new, fitted object. `entries` are the managedFields of a server-side apply."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,10 @@ _CODES = {"s": STRING, "i": INTEGER, "n": NUMBER, "b": BOOLEAN, "t": TIME, "B": 
 
 @dataclass(slots=True)
 class Node:
-    """One type. `fields` belongs to objects, `values` to maps, `items` to lists."""
+    """One type. `fields` belongs to objects, `values` to maps, `items` to lists; `omitted` fields vanish when empty.
+
+    `zeros` are the fields that are there even when nobody set them (`{}` for an object with zeros of its own).
+    """
 
     type: str
     name: str = ""
@@ -49,6 +52,8 @@ class Node:
     strategy: str = ""
     merge_key: str = ""
     required: tuple[str, ...] = ()
+    omitted: frozenset[str] = frozenset()
+    zeros: Mapping[str, Any] = field(default_factory=dict)
     preserve: bool = False
     raw: Mapping[str, Any] | None = None
     extra: Any = None
@@ -70,6 +75,11 @@ def _table() -> dict[str, Any]:
     return dict(msgspec.json.decode((DATA / "types.json").read_bytes()))
 
 
+@lru_cache(maxsize=1)
+def _zeros() -> dict[str, dict[str, Any]]:
+    return dict(msgspec.json.decode((DATA / "zeros.json").read_bytes()))
+
+
 class Types:
     """The built-in definitions, made on demand; `Types().node("V1Pod")`."""
 
@@ -81,8 +91,15 @@ class Types:
         made = self._made.get(name)
         if made is not None:
             return made
-        entry = _table()[name]
-        made = Node(OBJECT, name=name, atomic=name in listtypes.ATOMIC_DEFINITIONS, required=tuple(entry.get("r", ())))
+        entry, zeros = _table()[name], _zeros().get(name, {})
+        made = Node(
+            OBJECT,
+            name=name,
+            atomic=name in listtypes.ATOMIC_DEFINITIONS,
+            required=tuple(entry.get("r", ())),
+            omitted=frozenset(zeros.get("o", ())),
+            zeros=zeros.get("z", {}),
+        )
         self._made[name] = made  # before the fields: JSONSchemaProps refers to itself
         for key, code in entry["f"].items():
             made.fields[key] = self._field(name, key, code)
@@ -108,7 +125,7 @@ class Types:
             return Node(MAP, values=self._of(code[1:]), atomic=(owner, key) in listtypes.ATOMIC_MAPS)
         node = self._of(code)
         if (owner, key) in listtypes.RETAIN_KEYS:
-            return Node(OBJECT, name=node.name, fields=node.fields, required=node.required, strategy="retainKeys")
+            return replace(node, strategy="retainKeys")
         return node
 
     def _of(self, code: str) -> Node:

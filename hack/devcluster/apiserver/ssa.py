@@ -149,8 +149,7 @@ def apply(
     last = managers.get(me)
     if last is not None:
         merged = _prune(merged, node, last["fieldsV1"], mine, managers, me)
-    base = before if live else managed.skeleton(merged)
-    change = fieldsets.compare(base, merged, node)
+    change = fieldsets.compare(before, merged, node)
     changed = fieldsets.join(change.added, change.modified)
     others = _others(managers, me, changed, change.removed, force=force)
     if mine:

@@ -22,6 +22,8 @@ GENERATED = frozenset(
             )
         ],
         "poddisruptionbudgets.policy",
+        "endpointslices.discovery.k8s.io",
+        "priorityclasses.scheduling.k8s.io",
         "customresourcedefinitions.apiextensions.k8s.io",
         "pods",
     }
@@ -128,6 +130,11 @@ def bumps(resource: Resource, new: dict[str, Any], old: dict[str, Any], subresou
         return {k: v for k, v in new.items() if k not in ignored} != {k: v for k, v in old.items() if k not in ignored}
     if resource.store_key not in GENERATED:
         return False
+    if resource.store_key == "endpointslices.discovery.k8s.io":
+        kept = [
+            {key: value for key, value in item.items() if key not in ("metadata", "apiVersion")} for item in (new, old)
+        ]
+        return kept[0] != kept[1] or new["metadata"].get("labels") != old["metadata"].get("labels")
     if "spec" in old or "spec" in new:
         return bool(new.get("spec") != old.get("spec"))
     return bool(new.get("webhooks") != old.get("webhooks"))

@@ -146,3 +146,31 @@ async def test_a_channel_that_is_relayed_comes_and_goes(plane: Plane, sink: Sink
     await until(lambda: beat(plane).get("kind") == "slate", 60)
     await asyncio.sleep(1)
     whole(sink)
+
+
+async def test_a_server_that_falls_silent_in_the_middle_is_slate(
+    plane: Plane, sink: Sink, films: Path, ffmpeg: str
+) -> None:
+    """The connection stays open, so that nothing but the silence tells."""
+    film = (films / "red.mp4").read_bytes()
+    part = film[: film.index(b"mdat") + len(film) // 20]
+    silent = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(film) + part)
+        await silent.wait()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    playout, now = Playout(plane), time.time()
+    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/red.mp4"
+    playout.plan((now - 1, now + 120, "a", address), began=now + 60)
+    playout.start()
+    await until(lambda: beat(plane).get("slot") == "a")
+    await until(lambda: beat(plane).get("failing") == "a" and beat(plane).get("kind") == "slate")
+    silent.set()
+    server.close()
+    await asyncio.sleep(1)
+    whole(sink)
+    assert runs(sink.colours(ffmpeg))[-2:] == ["red", "slate"]

@@ -232,7 +232,7 @@ def test_a_pooled_stream_tells_where_it_stands(seen: dict, capacity: str, ingest
 
 
 def test_a_pooled_stream_wishes_for_its_ladder_and_gives_its_place_back_at_the_end() -> None:
-    wish = plan(stream(**POOLED), observed(), PLATFORM, NOW).wish
+    wish = plan(stream(**POOLED), observed(holds_channel_key=True), PLATFORM, NOW).wish
     assert wish is not None
     assert (wish.pool, wish.units, len(wish.keys)) == ("default", 4, 2)
     ended = stream(status={"startedAt": "2027-01-15T07:30:00Z", "endedAt": "2027-01-15T07:50:00Z"}, **POOLED)
