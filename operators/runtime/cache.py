@@ -112,7 +112,7 @@ class Cache:
     def streams_of(self, namespace: str, channel: str) -> list[LiveStream]:
         """LiveStreams of a channel, oldest first."""
         names = list(self._by_channel.get((namespace, channel), ()))
-        return sorted((item for name in names for item in self._readable(LiveStream, namespace, name)), key=_age)
+        return sorted((item for name in names for item in self.readable(LiveStream, namespace, name)), key=_age)
 
     def stream_names(self, namespace: str, channel: str) -> list[str]:
         """Names of the LiveStreams of a channel."""
@@ -185,8 +185,8 @@ class Cache:
             raise known[1]
         return known[1] if isinstance(known[1], kind) else None
 
-    def _readable(self, kind: type[Kind], namespace: str, name: str) -> Iterator[Kind]:
-        """One object that cannot be read must not hide the others."""
+    def readable(self, kind: type[Kind], namespace: str, name: str) -> Iterator[Kind]:
+        """The object, or nothing when there is none or it cannot be read: one such must not hide the others."""
         try:
             found = self._one(kind, namespace, name)
         except InvalidResource:
@@ -204,7 +204,7 @@ class Cache:
         else:
             keys = [key for key in self._resources if key[0] == kind.kind_name]
         wanted = [key for key in keys if that is None or that(self._resources[key])]
-        return [item for _, space, name in wanted for item in self._readable(kind, space, name)]
+        return [item for _, space, name in wanted for item in self.readable(kind, space, name)]
 
 
 def parse(body: Mapping[str, Any]) -> Resource | InvalidResource:

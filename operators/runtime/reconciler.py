@@ -7,7 +7,7 @@ import random
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from operators.api import Channel
+from operators.api import Channel, LiveStream
 from operators.api.livestream_status import StreamPhase
 from operators.channel import handlers as channel
 from operators.core.rejection import ApplyRejected
@@ -87,7 +87,7 @@ class Reconciler:
 
     async def _wake_streams_of(self, namespace: str, name: str) -> None:
         """What a channel's streams look at: its spec and its keys. Its status changes with each of them and is none."""
-        channel = next((item for item in self._readable_channels(namespace) if item.metadata.name == name), None)
+        channel = next(iter(self._context.cache.readable(Channel, namespace, name)), None)
         ingest = channel.status.ingest if channel else None
         seen = (channel.metadata.generation, channel.deleting, ingest) if channel else None
         key = (namespace, name)
@@ -98,14 +98,10 @@ class Reconciler:
         for stream in self._context.cache.stream_names(namespace, name):
             await self._queue.add(("LiveStream", namespace, stream))
 
-    def _readable_channels(self, namespace: str) -> list[Channel]:
-        return self._context.cache.channels(namespace)
-
     async def _wake_around_stream(self, namespace: str, name: str) -> None:
         """A stream concerns its channel and its sales; one that is over makes room for the others of its channel."""
         cache = self._context.cache
-        found = cache.streams(namespace, that=lambda body: bool(body["metadata"]["name"] == name))
-        stream = found[0] if found else None
+        stream = next(iter(cache.readable(LiveStream, namespace, name)), None)
         key = (namespace, name)
         channel_name = stream.spec.channel.name if stream else self._stream_channels.pop(key, None)
         if stream:

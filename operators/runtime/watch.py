@@ -18,6 +18,7 @@ from operators.core.plan import Manifest
 from operators.core.times import epoch
 from operators.runtime.cache import Cache
 from operators.runtime.metrics import WATCH_LAG
+from operators.runtime.nostorage import NoDiffBase, NoProgress
 
 Wake = Callable[[tuple[str, str, str]], Awaitable[None]]
 CHILD_KINDS = (
@@ -141,6 +142,8 @@ def build_settings() -> kopf.OperatorSettings:
     settings.execution.default_backoff = 5
     settings.peering.standalone = True
     settings.persistence.finalizer = "haat.dev/kopf"
+    settings.persistence.diffbase_storage = NoDiffBase()
+    settings.persistence.progress_storage = NoProgress()
     settings.networking.error_backoffs = RETRIES
     settings.watching.reconnect_backoff = 0.2
     return settings

@@ -112,10 +112,10 @@ class AgentProxy:
     async def attach(self, request: web.BaseRequest, call: Call, form: Form) -> web.StreamResponse:
         """Follow what a container writes. 501 for its standard input, which the agent does not keep open."""
         url = self._url(call, "attach")
-        if not _is_websocket(request):
-            raise err.bad_request("attach needs a WebSocket upgrade with a channel.k8s.io protocol; SPDY is not served")
         if call.query.get("stdin") in ("1", "true"):
             raise err.not_implemented("pods/attach with stdin: containers read /dev/null")
+        if not _is_websocket(request):
+            raise err.bad_request("attach needs a WebSocket upgrade with a channel.k8s.io protocol; SPDY is not served")
         return await self._join(request, url)
 
     async def forward(self, request: web.BaseRequest, call: Call, form: Form) -> web.StreamResponse:
