@@ -68,7 +68,7 @@ async def _secret(context: Context, namespace: str, name: str) -> Manifest | Non
     """A Secret that is there to stay."""
     if not name:
         return None
-    return await context.secrets.get(namespace, name)
+    return await context.secrets.get(namespace, name, fresh=True)
 
 
 def _is_ours(secret: Manifest, channel: Channel) -> bool:

@@ -115,7 +115,7 @@ def capacity(sale: FlashSale, observed: SaleObserved, now: float) -> tuple[int, 
         return 0, 0
     fanout = stream.spec.fanout
     floor = floor_of(sale, fanout.connections_per_replica, now, pod_start_seconds=observed.pod_start_seconds)
-    return max(1, min(fanout.max_replicas, floor)), stream.status.fanout.ready_replicas if stream.status.fanout else 0
+    return min(fanout.max_replicas, floor), stream.status.fanout.ready_replicas if stream.status.fanout else 0
 
 
 def unprepared(conditions: Sequence[Fact], sale: FlashSale, now: float) -> bool:

@@ -25,6 +25,8 @@ def provider(stream: LiveStream, capabilities: Capabilities, platform: Platform)
     wanted = stream.spec.autoscaling.provider
     if wanted != AutoscalingProvider.AUTO:
         return wanted
+    if stream.spec.fanout.min_replicas == 0:
+        return AutoscalingProvider.NATIVE  # only the operators hear a knock
     if capabilities.keda and platform.autoscaling.prometheus_url:
         return AutoscalingProvider.KEDA
     return AutoscalingProvider.HPA if capabilities.custom_metrics else AutoscalingProvider.NATIVE
@@ -62,12 +64,13 @@ def replicas(stream: LiveStream, observed: StreamObserved, who: AutoscalingProvi
     low, high = bounds(stream, held)
     live = observed.child("Deployment", names.fanout(stream))
     current = int(((live or {}).get("spec") or {}).get("replicas") or 0)
-    if _nobody(stream, observed, held, now):
+    if who == AutoscalingProvider.NATIVE and _nobody(stream, observed, held, now):
         return Decision(0, ZERO_BEFORE_VIEWERS)
-    if stream.spec.fanout.min_replicas == 0 and current == 0:
-        return Decision(max(1, low), "ScaleUp")
+    low = max(1, low)
     if live is None or who == AutoscalingProvider.NONE:
-        return Decision(max(low, 1 if stream.spec.fanout.min_replicas else low), "Floor")
+        return Decision(low, "Floor")
+    if current == 0:
+        return Decision(low, "ScaleUp")
     if who != AutoscalingProvider.NATIVE:
         return Decision(min(max(current, low), high), "Delegated")
     decided = decide(

@@ -5,6 +5,7 @@ import secrets
 
 from operators.api import Channel, LiveStream
 from operators.api.channel import Mode
+from operators.api.livestream import DesiredState
 from operators.api.livestream_status import StreamPhase
 from operators.channel.keys import STREAM_KEY as CHANNEL_KEY
 from operators.channel.keys import text_of
@@ -28,6 +29,7 @@ from operators.runtime.context import Context
 from operators.runtime.executor import execute
 from operators.runtime.metrics import TIME_TO_READY_SECONDS
 
+BLIND_RETRY_SECONDS = 2.0
 _OVER = (StreamPhase.ENDED, StreamPhase.FAILED)
 
 
@@ -38,8 +40,10 @@ async def reconcile(context: Context, namespace: str, name: str) -> float | None
         context.signals.forget(f"{namespace}/{name}")
         await context.allocator.release(f"{namespace}/{name}")
         return None
-    observed = await observe(context, stream)
     now = context.clock()
+    if waits_for_signs(context, stream, now):
+        return BLIND_RETRY_SECONDS
+    observed = await observe(context, stream)
     result = plan(stream, observed, context.platform(), now)
     if any(event.reason == "Scaled" for event in result.events):
         context.scaled_at[stream.id] = now
@@ -47,6 +51,13 @@ async def reconcile(context: Context, namespace: str, name: str) -> float | None
         _note_time(stream, now)
     again = await execute(context, stream, result, observed.children)
     return 0.0 if await settle(context, stream, result) else again
+
+
+def waits_for_signs(context: Context, stream: LiveStream, now: float) -> bool:
+    """While Redis is away nobody can tell whether a stream that was on air still is: it is neither interrupted nor
+    ended for that. What its owner says is done all the same."""
+    asked = stream.deleting or stream.spec.desired_state == DesiredState.ENDED
+    return bool(stream.status.started_at) and not stream.status.ended_at and not asked and context.signals.blind(now)
 
 
 async def settle(context: Context, stream: LiveStream, result: Plan) -> bool:

@@ -61,7 +61,7 @@ def plan(stream: LiveStream, observed: StreamObserved, platform: Platform, now: 
     scale = scale_of(stream, observed, platform, now)
     provision = accepted.status is True and not status.not_yet_due(stream, now)
     carried = provision or life.started_at is not None
-    desired = children(stream, observed, platform, scale, now, ended=over) if provision else []
+    desired = children(stream, observed, platform, scale, now, ended=over) if provision or over else []
     facts = status.facts(stream, observed, desired, accepted, life, now)
     phase = status.phase(stream, observed, facts, life, now)
     body = status.document(
@@ -157,6 +157,7 @@ def room(stream: LiveStream, observed: StreamObserved, platform: Platform, scale
         build_budget(stream),
     ]
     low, high = autoscale.bounds(stream, scale.floor)
+    low = max(1, low)
     if scale.provider == AutoscalingProvider.HPA:
         made.append(build_hpa(stream, low=low, high=high))
     elif scale.provider == AutoscalingProvider.KEDA:

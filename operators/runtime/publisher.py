@@ -22,15 +22,15 @@ class Publisher:
         self._desired: dict[tuple[str, str], Publication] = {}
 
     async def publish(self, publications: tuple[Publication, ...]) -> None:
-        """Write what changed since the last time; RedisError leaves the rest for the next sweep."""
-        changed = [item for item in publications if not self._is_current(item)]
+        """Write what changed since the last time; after a RedisError the rest is still to be written."""
         for item in publications:
+            if self._is_current(item):
+                continue
+            await self._write(item)
             if item.value is not None:
                 self._desired[(item.key, item.field)] = item
             else:
                 self._desired.pop((item.key, item.field), None)
-        for item in changed:
-            await self._write(item)
 
     async def repair(self) -> int:
         """Write again what Redis does not have; the number of fields that were missing."""

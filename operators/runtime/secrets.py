@@ -23,11 +23,11 @@ class Secrets:
         self._clock = clock
         self._known: OrderedDict[tuple[str, str], tuple[float, Manifest]] = OrderedDict()
 
-    async def get(self, namespace: str, name: str) -> Manifest | None:
-        """The Secret, or None; only one that exists is remembered."""
+    async def get(self, namespace: str, name: str, *, fresh: bool = False) -> Manifest | None:
+        """The Secret, or None; only one that exists is remembered. `fresh` asks in any case."""
         key = (namespace, name)
         known = self._known.get(key)
-        if known and self._clock() - known[0] < FRESH_SECONDS:
+        if known and not fresh and self._clock() - known[0] < FRESH_SECONDS:
             return known[1]
         found = await self._client.get(ObjectRef("v1", "Secret", namespace, name))
         if found is None or found["metadata"].get("deletionTimestamp"):

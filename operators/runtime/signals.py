@@ -24,6 +24,7 @@ HEARTBEATS, REPORTS, KNOCKS, CDN_HEALTH = "haat:heartbeats", "haat:sales:status"
 FORGET_SECONDS = 30.0
 HISTORY_SECONDS = 900.0
 KNOCK_SECONDS = 5.0
+BLIND_SECONDS = 4.0
 WINDOWS_SECONDS = (1.5, PANIC_SECONDS, STABLE_SECONDS)
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,13 @@ class Signals:
     cdn_health: dict[str, str] = field(default_factory=dict)
     history: dict[str, deque[Sample]] = field(default_factory=dict)
     seen: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    read_at: float = 0.0
+    back_at: float = 0.0
+
+    def blind(self, now: float) -> bool:
+        """Whether nothing is known of the pods: Redis does not answer, or they have not all spoken since it does."""
+        return now - self.read_at > BLIND_SECONDS or now - self.back_at < BLIND_SECONDS
+
     seen_channels: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def transcoder(self, stream: str, now: float) -> TranscoderBeat | None:
@@ -118,6 +126,9 @@ async def read(redis: Redis, signals: Signals) -> Mapping[str, str]:
     pipeline.hgetall(CDN_HEALTH)
     heartbeats, reports, knocks, signals.cdn_health = await pipeline.execute()
     now = time.time()
+    if signals.read_at and now - signals.read_at > BLIND_SECONDS:
+        signals.back_at = now
+    signals.read_at = now
     dead = [name for name, text in heartbeats.items() if _is_old(text, now)]
     if dead:
         await redis.hdel(HEARTBEATS, *dead)
