@@ -4,6 +4,7 @@ import asyncio
 import sys
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 import click
 
@@ -162,7 +163,7 @@ def logs(target: Target, stream: str, part: str, follow: bool, tail: int, since:
         pods = await pods_of(kube, found, part)
         if not pods:
             raise UserError(f"stream {reference(found)} has no {'' if part == 'all' else part + ' '}pods now.")
-        await (_follow if follow else _print)(kube, found, pods, query)
+        await (_follow if follow else _print)(kube, pods, query)
 
     try:
         run_on(target, work)
@@ -170,40 +171,68 @@ def logs(target: Target, stream: str, part: str, follow: bool, tail: int, since:
         click.echo()
 
 
-async def pods_of(kube: Kube, stream: Obj, part: str) -> list[str]:
-    """Names of a stream's pods."""
+@dataclass(frozen=True, slots=True)
+class LogSource:
+    """A pod to read; `only` keeps the lines that have these words, because a pool's worker hosts others too."""
+
+    namespace: str
+    pod: str
+    only: str = ""
+
+
+async def pods_of(kube: Kube, stream: Obj, part: str) -> list[LogSource]:
+    """A stream's pods, and the pool's worker that hosts it."""
+    namespace = namespace_of(stream)
     owner = f"livestream.{stream['metadata']['name']}"[:63]
     selector = f"{OWNER_LABEL}={owner}" + ("" if part == "all" else f",app.kubernetes.io/name={part}")
-    path = f"/api/v1/namespaces/{namespace_of(stream)}/pods"
-    found = await kube.get(path, query={"labelSelector": selector})
-    return sorted(item["metadata"]["name"] for item in found["items"])
+    found = await kube.get(f"/api/v1/namespaces/{namespace}/pods", query={"labelSelector": selector})
+    own = [LogSource(namespace, name) for name in sorted(item["metadata"]["name"] for item in found["items"])]
+    return [*own, *(await _workers_of(kube, stream) if part in ("all", "transcoder") else [])]
 
 
-async def _print(kube: Kube, stream: Obj, pods: list[str], query: Obj) -> None:
+async def _workers_of(kube: Kube, stream: Obj) -> list[LogSource]:
+    """The worker of a pooled stream, wherever the pool is; nothing for a stream with pods of its own."""
+    transcode = (stream.get("status") or {}).get("transcode") or {}
+    if not transcode.get("pool") or not transcode.get("worker"):
+        return []
+    found = await kube.get("/api/v1/pods", query={"labelSelector": f"haat.dev/pool={transcode['pool']}"})
+    words = f'"{reference(stream)}"'
+    return [
+        LogSource(item["metadata"]["namespace"], item["metadata"]["name"], words)
+        for item in found["items"]
+        if item["metadata"]["name"] == transcode["worker"]
+    ]
+
+
+async def _print(kube: Kube, pods: list[LogSource], query: Obj) -> None:
     """All lines by their time."""
 
-    async def collect(pod: str) -> list[tuple[str, str, str]]:
-        return [(*_split(line), pod) async for line in _lines(kube, stream, pod, query)]
+    async def collect(source: LogSource) -> list[tuple[str, str, str]]:
+        return [(*_split(line), source.pod) async for line in _lines(kube, source, query)]
 
-    each = await asyncio.gather(*(collect(pod) for pod in pods))
+    each = await asyncio.gather(*(collect(source) for source in pods))
     for _, line, pod in sorted((item for lines in each for item in lines), key=lambda item: item[0]):
-        click.echo(f"{_prefix(pod, pods)} {line}")
+        click.echo(f"{_prefix(pod, [source.pod for source in pods])} {line}")
 
 
-async def _follow(kube: Kube, stream: Obj, pods: list[str], query: Obj) -> None:
+async def _follow(kube: Kube, pods: list[LogSource], query: Obj) -> None:
     """Lines as they come."""
+    names = [source.pod for source in pods]
 
-    async def tell(pod: str) -> None:
-        async for line in _lines(kube, stream, pod, {**query, "follow": "true"}):
-            click.echo(f"{_prefix(pod, pods)} {_split(line)[1]}")
+    async def tell(source: LogSource) -> None:
+        async for line in _lines(kube, source, {**query, "follow": "true"}):
+            click.echo(f"{_prefix(source.pod, names)} {_split(line)[1]}")
 
     async with asyncio.TaskGroup() as group:
-        for pod in pods:
-            group.create_task(tell(pod))
+        for source in pods:
+            group.create_task(tell(source))
 
 
-def _lines(kube: Kube, stream: Obj, pod: str, query: Obj) -> AsyncIterator[str]:
-    return kube.lines(f"/api/v1/namespaces/{namespace_of(stream)}/pods/{pod}/log", query=query)
+async def _lines(kube: Kube, source: LogSource, query: Obj) -> AsyncIterator[str]:
+    path = f"/api/v1/namespaces/{source.namespace}/pods/{source.pod}/log"
+    async for line in kube.lines(path, query=query):
+        if source.only in line:
+            yield line
 
 
 def _split(line: str) -> tuple[str, str]:
