@@ -22,7 +22,7 @@ class ApplyRejected(Exception):
 
 def rejection_of(kind: str, name: str, status: int, message: str) -> ApplyRejected | None:
     """The rejection that an answer means; None when trying again soon may help (5xx, conflicts of version, 429)."""
-    if status == 409 and "conflict with" in message:
+    if status == 409 and message.startswith("Apply failed"):
         text = f"{message}. Rename or delete the other object, or let its manager go."
         return ApplyRejected(kind, name, "ChildConflict", text)
     if status == 422 and "ownerReferences" in message:

@@ -93,6 +93,7 @@ def test_an_image_that_cannot_start_is_a_condition_and_one_event() -> None:
         pytest.param(403, 'pods "x" is forbidden: exceeded quota: small', "QuotaExceeded", id="quota"),
         pytest.param(403, "forbidden: User cannot patch", "Forbidden", id="rights"),
         pytest.param(409, 'Apply failed with 1 conflict: conflict with "helm"', "ChildConflict", id="another manager"),
+        pytest.param(409, 'Apply failed with 2 conflicts: conflicts with "helm"', "ChildConflict", id="in two fields"),
         pytest.param(409, "the object has been modified", None, id="version: try again"),
         pytest.param(422, "ownerReferences: Only one reference can have Controller", "ChildConflict", id="owner"),
         pytest.param(422, "spec.replicas: must be positive", "ApplyRejected", id="invalid"),
