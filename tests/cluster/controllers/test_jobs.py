@@ -10,6 +10,8 @@ from hack.devcluster.resources import CRON_JOBS, JOBS, PODS
 from tests.cluster.controllers.shapes import quick, sleeper
 from tests.support.cluster import Space, eventually, script
 
+pytestmark = pytest.mark.slow
+
 BY_INDEX = "import os,sys; sys.exit(int(os.environ['JOB_COMPLETION_INDEX'] in os.environ.get('BAD', '').split()))"
 
 

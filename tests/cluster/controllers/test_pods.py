@@ -10,6 +10,8 @@ from tests.cluster.controllers.conftest import Kubectl
 from tests.cluster.controllers.shapes import sleeper
 from tests.support.cluster import Space, container, downward, eventually, pod, script, server
 
+pytestmark = pytest.mark.slow
+
 LOG = [{"name": "shared", "mountPath": "/shared"}]
 VOLUME = [{"name": "shared", "emptyDir": {}}]
 STOPS = """

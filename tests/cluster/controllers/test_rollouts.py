@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from hack.devcluster.objects import (
     Obj,
     annotations_of,
@@ -17,6 +19,8 @@ from hack.devcluster.resources import DAEMON_SETS, DEPLOYMENTS, PODS, REPLICA_SE
 from tests.cluster.controllers.conftest import Kubectl
 from tests.cluster.controllers.shapes import deployment, quick, rolled_out, sleeper, until_rolled_out
 from tests.support.cluster import Space, eventually, server
+
+pytestmark = pytest.mark.slow
 
 BROKEN = "registry.invalid/none:1"
 

@@ -4,6 +4,8 @@ import asyncio
 import signal
 import uuid
 
+import pytest
+
 from tests.cluster.operators.conftest import World
 from tests.support.operators import Operator, channel, running, stream, tenant
 from tests.support.servers import eventually
@@ -35,6 +37,7 @@ async def test_a_killed_leader_is_followed_and_work_goes_on(world: World) -> Non
             await eventually(lambda: shop.get("apps/v1", "Deployment", "after-fanout"), seconds=20)
 
 
+@pytest.mark.slow
 async def test_a_clean_stop_hands_over_at_once(world: World) -> None:
     first, second = world.operator("third"), world.operator("fourth")
     with running(first, second):
@@ -46,6 +49,7 @@ async def test_a_clean_stop_hands_over_at_once(world: World) -> None:
         assert asyncio.get_running_loop().time() - started < 10
 
 
+@pytest.mark.slow
 async def test_a_leader_that_cannot_renew_ends_itself(world: World) -> None:
     """The control of double leadership: whoever lost the Lease must not go on writing."""
     lonely = world.operator("lonely")

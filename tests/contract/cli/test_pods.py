@@ -16,6 +16,8 @@ import pytest
 from hack.cli.paths import ROOT
 from tests.contract.cli.conftest import Cluster
 
+pytestmark = pytest.mark.slow
+
 READY_SECONDS = 60.0
 TALK = "import time\nfor n in range(10**6):\n    print(f'{WHO} line {n}', flush=True)\n    time.sleep(0.2)\n"
 
