@@ -36,6 +36,11 @@ def selector(owner: Resource, component: str) -> dict[str, str]:
     return {"app.kubernetes.io/instance": owner.metadata.name, "app.kubernetes.io/name": component}
 
 
+def of_component(owner: Resource, component: str) -> dict[str, str]:
+    """Labels of all pods of a component, whatever the name of their workload."""
+    return {"app.kubernetes.io/instance": owner.metadata.name, "app.kubernetes.io/component": component}
+
+
 def child(owner: Resource, *, api_version: str, kind: str, name: str, component: str, **body: Any) -> Manifest:
     """A manifest in the owner's namespace with labels and a controller reference."""
     return {

@@ -6,7 +6,7 @@ They name namespaces and labels, never addresses; a cluster without a policy eng
 from typing import Any
 
 from operators.api import LiveStream
-from operators.core.children import child, selector
+from operators.core.children import child, of_component
 from operators.core.plan import Manifest
 from operators.core.platform import Platform
 from operators.livestream import names
@@ -34,7 +34,7 @@ def _policy(stream: LiveStream, platform: Platform, *, component: str, name: str
         name=name,
         component=component,
         spec={
-            "podSelector": {"matchLabels": selector(stream, component)},
+            "podSelector": {"matchLabels": of_component(stream, component)},
             "policyTypes": ["Ingress", "Egress"],
             "ingress": [
                 {

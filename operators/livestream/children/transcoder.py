@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from operators.api import LiveStream
-from operators.core.children import child, selector
+from operators.core.children import child, of_component, selector
 from operators.core.plan import Manifest, ObjectRef, Patch
 from operators.core.platform import Platform
 from operators.livestream import names
@@ -48,8 +48,8 @@ def build_transcoder(stream: LiveStream, platform: Platform, *, name: str) -> Ma
 
 
 def transcoder_selector(stream: LiveStream, name: str) -> dict[str, str]:
-    """Labels of one transcoder's pods: a redundant stream has two of them."""
-    return selector(stream, "transcoder") | {"haat.dev/transcoder": "b" if name == names.standby(stream) else "a"}
+    """Labels of one transcoder's pods; the second one of a redundant stream has a name of its own."""
+    return selector(stream, "transcoder-b" if name == names.standby(stream) else "transcoder")
 
 
 def build_transcoder_budget(stream: LiveStream, *, receiving: bool) -> Manifest | None:
@@ -62,7 +62,7 @@ def build_transcoder_budget(stream: LiveStream, *, receiving: bool) -> Manifest 
         kind="PodDisruptionBudget",
         name=names.transcoder(stream),
         component="transcoder",
-        spec={"maxUnavailable": 0, "selector": {"matchLabels": selector(stream, "transcoder")}},
+        spec={"maxUnavailable": 0, "selector": {"matchLabels": of_component(stream, "transcoder")}},
     )
 
 
