@@ -117,14 +117,18 @@ async def test_init_containers_run_in_order_before_the_rest(space: Space) -> Non
 
 
 async def test_liveness_restarts_and_keeps_the_previous_log(space: Space) -> None:
+    # Fails once for each life, and not before that life has spoken.
+    check = "import os, sys\nif os.path.exists('/log/spoken'):\n os.remove('/log/spoken')\n sys.exit(1)"
     probe = {
-        "exec": {"command": ["python", "-c", "raise SystemExit(1)"]},
+        "exec": {"command": ["python", "-c", check]},
         "periodSeconds": 1,
         "failureThreshold": 1,
-        "timeoutSeconds": 5,
+        "timeoutSeconds": 10,
     }
-    main = script("import time; print('life', flush=True); time.sleep(60)", livenessProbe=probe)
-    await space.create(PODS, pod("p", main, terminationGracePeriodSeconds=1))
+    code = "import time; print('life', flush=True); open('/log/spoken', 'w').close(); time.sleep(60)"
+    main = script(code, livenessProbe=probe, volumeMounts=[{"name": "log", "mountPath": "/log"}])
+    volumes = [{"name": "log", "emptyDir": {}}]
+    await space.create(PODS, pod("p", main, volumes=volumes, terminationGracePeriodSeconds=1))
     found = await space.until(
         PODS,
         "p",
@@ -154,7 +158,7 @@ async def test_readiness_follows_the_probe(space: Space) -> None:
         "failureThreshold": 1,
         "timeoutSeconds": 5,
     }
-    code = "import time,os\nopen('/s/ready','w').close()\ntime.sleep(3)\nos.unlink('/s/ready')\ntime.sleep(60)"
+    code = "import time,os\nopen('/s/ready','w').close()\ntime.sleep(10)\nos.unlink('/s/ready')\ntime.sleep(60)"
     main = script(code, readinessProbe=probe, volumeMounts=[{"name": "s", "mountPath": "/s"}])
     await space.create(PODS, pod("p", main, volumes=[{"name": "s", "emptyDir": {}}]))
     await space.until_ready("p")

@@ -16,6 +16,8 @@ from workloads.common import rooms, shield
 
 BUYERS, UNITS = 500, 100
 
+pytestmark = pytest.mark.race
+
 
 async def crowd(shop: Shop, sale: str, *, forget_shield: bool) -> Counter[str]:
     """500 people tap at once; with `forget_shield` Redis loses its counts in the middle, as a bad fail-over does."""
