@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any
 
 import click
@@ -71,15 +72,25 @@ def main() -> None:
 
 @main.command()
 @click.option("--cluster", type=click.Choice(CLUSTERS), default="devcluster", show_default=True)
-def up(cluster: str) -> None:
+@click.option(
+    "-f",
+    "--values",
+    "values",
+    multiple=True,
+    envvar="HAAT_VALUES",
+    type=click.Path(exists=True, dir_okay=False, resolve_path=True, path_type=Path),
+    help="Values file for charts/haat, over this machine's own; may be repeated.",
+)
+def up(cluster: str, values: tuple[Path, ...]) -> None:
     """Start the platform and keep it in the foreground."""
     if cluster == "devcluster":
         from hack.cli.up import up as run_up
 
-        _run(run_up(Console()))
+        _run(run_up(Console(), values))
         return
     script = ROOT / "hack" / "kind" / "up"
-    sys.exit(subprocess.run([str(script), cluster], check=False).returncode)
+    given = {"HAAT_VALUES": os.pathsep.join(map(str, values))} if values else {}
+    sys.exit(subprocess.run([str(script), cluster], check=False, env=os.environ | given).returncode)
 
 
 @main.command()

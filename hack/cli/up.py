@@ -13,7 +13,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ UPGRADE_REQUIRED = 426
 SERVICES = ("operators", "identity", "ingest", "edge", "commerce", "committer", "redis", "postgres")
 
 
-async def up(console: Console) -> None:
+async def up(console: Console, values: Sequence[Path] = ()) -> None:
     """Run the platform on the embedded cluster until a signal."""
     check_disk(STATE.parent)
     with only_one(STATE / "up.lock"):
@@ -45,7 +45,7 @@ async def up(console: Console) -> None:
             loop.add_signal_handler(number, stop.set)
         servers: list[Server] = []
         try:
-            await until(stop, start(console, chosen, servers), servers)
+            await until(stop, start(console, chosen, servers, values), servers)
             if not stop.is_set():
                 await until(stop, asyncio.Event().wait(), servers)
         finally:
@@ -81,12 +81,12 @@ async def _first_death(servers: list[Server]) -> Server:
         await asyncio.sleep(0.2)
 
 
-async def start(console: Console, chosen: ports.Ports, servers: list[Server]) -> None:
+async def start(console: Console, chosen: ports.Ports, servers: list[Server], values: Sequence[Path]) -> None:
     """The way up, step by step."""
     building = asyncio.create_task(asyncio.to_thread(web.build, console))
     await start_cluster(console, chosen, servers)
     async with ApiClient.from_kubeconfig(KUBECONFIG) as client:
-        await install_charts(console, chosen, client)
+        await install_charts(console, chosen, client, values)
         await building
         console.step("applying hack/samples")
         await cluster.wait_served(client, cluster.collection_url("LiveStream", None))
@@ -120,10 +120,10 @@ def service_cidr(state: Path) -> str:
     return f"127.{96 + number % 32}.{(number // 32) % 256 & 0xF0}.0/20"
 
 
-async def install_charts(console: Console, chosen: ports.Ports, client: ApiClient) -> None:
-    """Helm install or upgrade, skipped when nothing changed since the last time."""
+async def install_charts(console: Console, chosen: ports.Ports, client: ApiClient, given: Sequence[Path]) -> None:
+    """Helm install or upgrade, skipped when nothing changed since the last time; `given` files go over our values."""
     values = chart_values(chosen)
-    digest = charts_digest(values)
+    digest = charts_digest([values, *(file.read_text() for file in given)])
     mark = await cluster.read(client, "ConfigMap", "haat-system", "haat-cli-installed")
     if mark and (mark.get("data") or {}).get("digest") == digest:
         console.step("charts are installed already")
@@ -138,6 +138,7 @@ async def install_charts(console: Console, chosen: ports.Ports, client: ApiClien
         "hack.cli.helm",
         str(KUBECONFIG),
         str(values_file),
+        *map(str, given),
         cwd=ROOT,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -168,7 +169,7 @@ def chart_values(chosen: ports.Ports) -> dict[str, Any]:
     }
 
 
-def charts_digest(values: dict[str, Any]) -> str:
+def charts_digest(values: list[Any]) -> str:
     """Hash over the charts and their values."""
     digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode())
     for file in sorted(CHARTS.rglob("*")):
