@@ -15,7 +15,9 @@ from operators.runtime.cache import Cache
 from operators.runtime.capabilities import Discovery
 from operators.runtime.client import KubeClient
 from operators.runtime.context import Context
+from operators.runtime.informer import follow_children
 from operators.runtime.leader import LeadershipLost, lead
+from operators.runtime.namesakes import Namesakes
 from operators.runtime.platform import PlatformFile
 from operators.runtime.publisher import Publisher
 from operators.runtime.reconciler import Reconciler
@@ -26,6 +28,7 @@ from operators.runtime.standing import Standing
 from operators.runtime.watch import build_registry, build_settings
 from workloads.common import logs
 from workloads.common.redis import connect
+from workloads.common.sealed import Seal
 
 logger = logging.getLogger(__name__)
 
@@ -58,14 +61,15 @@ async def operate(settings: OperatorSettings, client: KubeClient, stop: asyncio.
     """Watch and reconcile until `stop` is set."""
     platform = PlatformFile(settings.platform_file, redis_url=settings.redis_url)
     redis = connect(settings.redis_url)
-    cache = Cache()
+    cache, secrets = Cache(), Secrets(client)
     context = Context(
         client=client,
         cache=cache,
         signals=Signals(),
-        publisher=Publisher(redis),
+        publisher=Publisher(redis, Seal(settings.seal_key) if settings.seal_key else None),
         discovery=Discovery(client),
-        secrets=Secrets(client),
+        secrets=secrets,
+        namesakes=Namesakes(client, cache, secrets),
         allocator=Allocator(redis),
         platform=platform.current,
     )
@@ -91,9 +95,11 @@ async def operate(settings: OperatorSettings, client: KubeClient, stop: asyncio.
             stop_flag=stop,
         )
     )
+    following = asyncio.create_task(follow_children(client, cache, reconciler.wake, namespaces=settings.namespaces))
+    tasks = (working, watching, following)
     try:
-        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (working, watching):
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
             if task.done() and not task.cancelled() and (error := task.exception()):
                 raise error
         if not stop.is_set():
@@ -101,7 +107,8 @@ async def operate(settings: OperatorSettings, client: KubeClient, stop: asyncio.
     finally:
         stop.set()
         working.cancel()
-        await asyncio.gather(working, watching, return_exceptions=True)
+        following.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await redis.aclose()
 
 

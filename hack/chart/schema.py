@@ -14,11 +14,13 @@ from operators.core.platform import CdnProvider, Ladder, ModelApp, Pool, Sizes
 Schema = dict[str, Any]
 QUANTITY = r"^[0-9]+(\.[0-9]+)?([kKMGTPE]i?|m)?$"
 DNS = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+NAME = r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$"
 SERVICES = {
     "operators": "The operators",
     "identity": "Sessions and tokens",
     "ingest": "RTMP for publishers",
     "edge": "The web application and the cache before the origins",
+    "webrtc": "WHEP and WHIP, on one UDP port a pod",
     "commerce": "The HTTP interface of the shop",
     "committer": "The bridge from Redis to the ledger; one replica at most",
     "audit": "The hourly look through the ledger",
@@ -129,6 +131,18 @@ def _general() -> Schema:
                 annotations=strings("Annotations"),
             ),
         ),
+        "srt": group(
+            "Publishing by SRT",
+            enabled=flag("Listen for SRT; needs auth.sealKey"),
+            publicUrl=text("Shown to hosts", pattern="^srt://"),
+            latencyMs=whole("How long a lost packet is waited for, in milliseconds", 20, 8000),
+            service=group(
+                "The Service srt",
+                type=text("Type", enum=["ClusterIP", "NodePort", "LoadBalancer"]),
+                nodePort=whole("UDP port of each node; 0: the cluster chooses", 0, 65535),
+                annotations=strings("Annotations"),
+            ),
+        ),
         "autoscaling": group(
             "For rooms scaled by KEDA", prometheusUrl=text("Prometheus that KEDA asks", pattern="^(https?://.*)?$")
         ),
@@ -153,7 +167,8 @@ def _access() -> Schema:
             "Signing of tokens; `haat auth-values` makes a pair",
             privateKey=text("Ed25519 key (PEM)"),
             jwks=text("Public keys (JWKS); needed always"),
-            existingSecret=text("Secret with `private-key`, instead of auth.privateKey"),
+            sealKey=text("AES-SIV key (base64 of 64 bytes) that SRT needs"),
+            existingSecret=text("Secret with `private-key` and `seal-key`, instead of these"),
         ),
         "rbac": group(
             "Rights of the operators",
@@ -206,6 +221,8 @@ def _service(name: str) -> Schema:
             "leaderElection": flag("Hold a Lease; must be true with several replicas"),
             "workers": whole("Reconciles at a time", 1, 256),
         }
+    if name == "webrtc":
+        own |= _webrtc()
     if name == "audit":
         own |= {"enabled": flag("Run it"), "schedule": text("Cron schedule", pattern=r"^\S+(\s+\S+){4}$")}
     if name in ("redis", "postgres"):
@@ -217,6 +234,25 @@ def _service(name: str) -> Schema:
     if name == "postgres":
         own["password"] = text("Empty: one is generated and kept")
     return group(described, **own, **_pod())
+
+
+def _webrtc() -> Schema:
+    server = group(
+        "As browsers write it",
+        urls={"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]},
+        username=text("User; empty with turnSecret"),
+        credential=text("Password; empty with turnSecret"),
+    )
+    return {
+        "udpPort": whole("UDP port of each pod", 1, 65535),
+        "hostPort": flag("Take it on the node too, and tell peers the node's address"),
+        "advertise": text("Address that peers are told instead: ip or ip:port"),
+        "maxViewers": whole("Viewers of one pod; the next is told to try again", 1, 100_000),
+        "iceServers": many("STUN and TURN servers that peers are told", server | {"required": ["urls"]}),
+        "turnSecret": group(
+            "coturn's static-auth-secret", existingSecret=text("Secret that holds it"), key=text("Key in that Secret")
+        ),
+    }
 
 
 def _external(name: str) -> Schema:
@@ -252,6 +288,24 @@ def _pod() -> Schema:
     }
 
 
+def _capacity() -> Schema:
+    described = {
+        "commerce": "Replicas of commerce for sales",
+        "edge": "Replicas of the edge for sales",
+        "identity": "Replicas of identity for sales",
+    }
+    services = {
+        name: group(
+            description,
+            rpsPerReplica=whole("Taps a second of sales (capacity.expectedPeakRps) that one replica carries", 1, 10**6),
+            max=whole("Most replicas", 1, 1000),
+            autoscaler=text("HorizontalPodAutoscaler of yours, whose minReplicas is raised instead", pattern=NAME),
+        )
+        for name, description in described.items()
+    }
+    return group("Services that the sales of all shops go through", **services)
+
+
 def _platform(definitions: Schema) -> Schema:
     def of(model: type[BaseModel]) -> Schema:
         schema = model.model_json_schema(by_alias=True, ref_template="#/definitions/{model}")
@@ -264,6 +318,7 @@ def _platform(definitions: Schema) -> Schema:
         "ladders": ladders,
         "pools": mapping("Warm transcoders", of(Pool)),
         "models": mapping("What a stream may name in spec.models[].modelRef", of(ModelApp)),
+        "capacity": _capacity(),
         "cdnProviders": mapping("What a channel may name in delivery.cdns", of(CdnProvider)),
         "sizes": {"description": "Requests and memory limits of a stream's pods", "allOf": [of(Sizes)]},
     }

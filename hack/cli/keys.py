@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import TypedDict
 
+from workloads.common import sealed
 from workloads.common.tokens import Role, Signer, new_private_key
 
 
@@ -12,18 +13,21 @@ class AuthValues(TypedDict):
 
     privateKey: str
     jwks: str
+    sealKey: str
 
 
 def auth_values(file: Path) -> AuthValues:
-    """The stored key pair, or a fresh one that is stored now."""
-    if not file.exists():
-        private_key = new_private_key()
+    """The stored keys; what is missing is made and stored now."""
+    stored: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
+    if not {"privateKey", "jwks", "sealKey"} <= stored.keys():
+        if "privateKey" not in stored:
+            private_key = new_private_key()
+            stored |= {"privateKey": private_key, "jwks": Signer(private_key).jwks()}
+        stored.setdefault("sealKey", sealed.new_key())
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch(mode=0o600)
-        values: AuthValues = {"privateKey": private_key, "jwks": Signer(private_key).jwks()}
-        file.write_text(json.dumps(values))
-    stored: AuthValues = json.loads(file.read_text())
-    return stored
+        file.write_text(json.dumps(stored))
+    return AuthValues(privateKey=stored["privateKey"], jwks=stored["jwks"], sealKey=stored["sealKey"])
 
 
 def token(file: Path, *, name: str, role: Role, streams: list[str], hours: float) -> str:

@@ -30,7 +30,7 @@ from hack.devcluster.client import ApiClient
 MINIMUM_FREE_GIB = 1.0
 LIVE_WITHIN_SECONDS = 120.0
 UPGRADE_REQUIRED = 426
-SERVICES = ("operators", "identity", "ingest", "edge", "commerce", "committer", "redis", "postgres")
+SERVICES = ("operators", "identity", "ingest", "edge", "webrtc", "commerce", "committer", "redis", "postgres")
 
 
 async def up(console: Console, values: Sequence[Path] = ()) -> None:
@@ -165,6 +165,10 @@ def chart_values(chosen: ports.Ports) -> dict[str, Any]:
         "pools": {"default": {"buffer": {"size": 0, "min": 1, "max": 10}, "template": {"resources": worker}}},
         "publicUrl": f"http://127.0.0.1:{chosen.http}",
         "rtmp": {"publicUrl": rtmp, "internalUrl": rtmp, "service": {"type": "LoadBalancer", "nodePort": chosen.rtmp}},
+        "srt": {
+            "publicUrl": f"srt://127.0.0.1:{chosen.srt}",
+            "service": {"type": "LoadBalancer", "nodePort": chosen.srt},
+        },
         "auth": keys.auth_values(STATE / "auth.json"),
     }
 

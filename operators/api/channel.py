@@ -179,6 +179,7 @@ class ChannelIngestStatus(Model):
 
     urls: Annotated[tuple[IngestUrl, ...], map_list("protocol", 3)] = ()
     key_secret: str = ""
+    key_version: str = Field("", max_length=128, description="Version of keySecretRef's Secret that streams have.")
     next_key_secret: str = Field("", description="While a rotation overlaps: the Secret with the key that follows.")
     key_rotated_at: DateTime | None = None
     rotate_seen: str = Field("", max_length=253, description="The value of haat.dev/rotate-key that was acted on.")

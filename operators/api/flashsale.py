@@ -76,7 +76,12 @@ class Cooldown(Model):
 class Capacity(Model):
     """The crowd that the sale expects."""
 
-    expected_peak_rps: int = Field(0, ge=0, le=10_000_000, description="Taps a second at the opening.")
+    expected_peak_rps: int = Field(
+        0,
+        ge=0,
+        le=10_000_000,
+        description="Taps a second at the opening; commerce, edge and identity are scaled for it.",
+    )
     expected_viewers: int = Field(0, ge=0, le=10_000_000)
     headroom_percent: int = Field(30, ge=0, le=500)
     prewarm: Prewarm = Field(default_factory=Prewarm)

@@ -54,7 +54,7 @@ class Schedule(Model):
     prepare_before: Duration = "5m"
     max_duration: Duration = "12h"
     end_after_idle: Duration = Field("10m", description="End after this long without media, once it was live.")
-    interrupt_grace: Duration = Field("60s", description="How long an interrupted stream is expected back.")
+    interrupt_grace: Duration = Field("60s", description="How long it is on air without media; then it stands by.")
 
 
 class Placement(StrEnum):
@@ -81,7 +81,7 @@ class Transcode(Model):
         json_schema_extra=rules(("self == oldSelf", "transcode.placement is immutable: make a new LiveStream")),
     )
     pool_ref: Ref | None = Field(None, description="Transcoder pool of the platform configuration; default: `default`.")
-    redundancy: int = Field(1, ge=1, le=2, description="2 keeps a second transcoder ready to take over.")
+    redundancy: int = Field(1, ge=1, le=2, description="2 keeps a second transcoder ready; Dedicated only.")
     hardware: Hardware = Hardware.AUTO
     resources: Resources = Field(default_factory=Resources)
     priority_class_name: str = Field("", max_length=63, pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$")
@@ -105,7 +105,7 @@ class Fanout(Model):
 
 
 class Delivery(Model):
-    """Edge pods of the stream's own; 0 leaves it to the shared edge."""
+    """Edge pods of the stream's own: not offered, a stream that asks for them is not accepted."""
 
     min_replicas: int = Field(0, ge=0, le=100)
     max_replicas: int = Field(0, ge=0, le=100)

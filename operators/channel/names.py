@@ -44,9 +44,9 @@ def route(channel: Channel) -> str:
     return f"{channel.metadata.name}-channel"
 
 
-def edge(channel: Channel) -> str:
-    """Service of the channel's namespace that stands for the platform's edge."""
-    return f"{channel.metadata.name}-edge"
+def service(channel: Channel, name: str) -> str:
+    """Service of the channel's namespace that stands for one of the platform's."""
+    return f"{channel.metadata.name}-{name}"
 
 
 def schedule(channel: Channel) -> str:

@@ -29,7 +29,7 @@ def plan(channel: Channel, observed: ChannelObserved, platform: Platform, now: f
     if channel.deleting:
         return _deletion(channel, observed, view, now)
     desired = children(channel, observed, view, platform, now)
-    facts = status.facts(channel, observed, view, desired)
+    facts = status.facts(channel, observed, view, platform, desired)
     phase = status.phase(channel, observed, facts)
     return Plan(
         applies=tuple(desired),

@@ -27,7 +27,9 @@ PASSING = ("PodDisruptionBudget", "LiveStream")
 DEGRADING = ("CDNHealthy", "WithinQuota", "ProgrammingReady")
 
 
-def facts(channel: Channel, observed: ChannelObserved, view: View, desired: Sequence[Manifest]) -> list[Fact]:
+def facts(
+    channel: Channel, observed: ChannelObserved, view: View, platform: Platform, desired: Sequence[Manifest]
+) -> list[Fact]:
     """All conditions, `Ready` last, as they are now."""
     on_air = observed.on_air
     missing = [
@@ -40,7 +42,7 @@ def facts(channel: Channel, observed: ChannelObserved, view: View, desired: Sequ
     result = [
         view.accepted,
         _keys(channel, observed, view),
-        routed(channel, observed.capabilities, route),
+        routed(channel, platform, observed.capabilities, route),
         within_quota(channel, view.used, observed.active),
         Fact("Provisioned", not missing, "Creating" if missing else "ChildrenExist", first),
         Fact("OnAir", bool(on_air), "StreamLive" if on_air else "NoStreamLive"),
@@ -120,7 +122,7 @@ def document(
         "observedGeneration": channel.metadata.generation,
         "conditions": conditions,
         "phase": phase_name,
-        "ingest": _ingest(channel, view, platform),
+        "ingest": _ingest(channel, observed, view, platform),
         "playback": _playback(channel, observed, platform),
         "activeStreams": streams,
         "streams": len(streams),
@@ -143,7 +145,7 @@ def _active_streams(observed: ChannelObserved) -> list[dict[str, str]]:
     return result
 
 
-def _ingest(channel: Channel, view: View, platform: Platform) -> dict[str, Any]:
+def _ingest(channel: Channel, observed: ChannelObserved, view: View, platform: Platform) -> dict[str, Any]:
     known = {
         Protocol.RTMP: platform.rtmp_url,
         Protocol.SRT: platform.srt_url,
@@ -154,6 +156,9 @@ def _ingest(channel: Channel, view: View, platform: Platform) -> dict[str, Any]:
         "urls": [IngestUrl(protocol=item, url=known[item]).model_dump(by_alias=True, mode="json") for item in allowed],
         "keySecret": key_secret_of(channel),
     }
+    given = (observed.given_secret or {}).get("metadata") or {}
+    if version := given.get("resourceVersion"):
+        body["keyVersion"] = str(version)
     if view.keys:
         body["keyRotatedAt"] = rfc3339(view.keys.rotated_at)
         body["rotateSeen"] = view.keys.rotate_seen

@@ -12,7 +12,8 @@ from operators.core.conditions import Fact
 from operators.core.platform import Platform
 from operators.livestream.acceptance import transcode_millicores
 from operators.livestream.airtime import seconds_on_air
-from operators.livestream.status import not_yet_due, reported_viewers
+from operators.livestream.lifecycle import not_yet_due
+from operators.livestream.status import reported_viewers
 
 STEP_SECONDS = 60
 """A status moves by whole minutes of air time: it is no clock."""
@@ -37,7 +38,7 @@ def usage(channel: Channel, streams: Sequence[LiveStream], platform: Platform, n
     return Usage(
         streams=len(holding),
         viewers=reported_viewers(before, viewers),
-        millicores=sum(transcode_millicores(item, platform) for item in holding),
+        millicores=sum(transcode_millicores(item, channel, platform) for item in holding),
         seconds_today=int(seconds_on_air(mine, now)) // STEP_SECONDS * STEP_SECONDS,
     )
 

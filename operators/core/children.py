@@ -1,11 +1,15 @@
-"""What every child object carries: labels, the owner reference, and a restricted security context."""
+"""What every child object carries: labels, the owner reference, and for pods of a workload its one shape."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from operators.api import LiveStream
+from operators.api import Channel, LiveStream
 from operators.api.base import API_VERSION, Resource
 from operators.core.plan import Manifest
+from operators.core.platform import Platform, Size
 
+HTTP_PORT = 8080
+SCRAPE = {"prometheus.io/scrape": "true", "prometheus.io/port": str(HTTP_PORT)}
 OWNER_LABEL = "haat.dev/owner"
 RESTRICTED_POD = {"runAsNonRoot": True, "runAsUser": 10001, "seccompProfile": {"type": "RuntimeDefault"}}
 RESTRICTED_CONTAINER = {
@@ -79,3 +83,77 @@ def http_probe(path: str, *, period: int = 5, failures: int = 3) -> dict[str, An
         "timeoutSeconds": 2,
         "failureThreshold": failures,
     }
+
+
+def workload_container(
+    platform: Platform,
+    *,
+    component: str,
+    size: Size,
+    env: Sequence[dict[str, Any]],
+    mounts: Sequence[dict[str, Any]] = (),
+    image: str = "",
+    devices: Mapping[str, str] | None = None,
+    readiness: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The one container of `python -m workloads.<component>`; `devices` are extended resources that it needs."""
+    return {
+        "name": component,
+        "image": image or platform.images.workloads,
+        "imagePullPolicy": platform.images.pull_policy,
+        "command": ["python", "-m", f"workloads.{component}"],
+        "env": [
+            *pod_identity_env(),
+            {"name": "HAAT_LISTEN_PORT", "value": str(HTTP_PORT)},
+            {"name": "HAAT_REDIS_URL", "value": platform.redis_url},
+            *env,
+        ],
+        "ports": [{"name": "http", "containerPort": HTTP_PORT, "protocol": "TCP"}],
+        "startupProbe": http_probe("/healthz", period=1, failures=60),
+        "readinessProbe": readiness or http_probe("/readyz", period=1, failures=2),
+        "livenessProbe": http_probe("/healthz", period=10, failures=3),
+        "resources": {
+            "requests": {"cpu": size.cpu, "memory": size.memory},
+            "limits": {"memory": size.memory_limit, **(devices or {})},
+        },
+        "securityContext": RESTRICTED_CONTAINER,
+        "volumeMounts": [*mounts, {"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 - an emptyDir of the pod's own
+    }
+
+
+def workload_pod(
+    container: dict[str, Any],
+    *,
+    grace_seconds: int,
+    account: str = "",
+    volumes: Sequence[dict[str, Any]] = (),
+    **placement: Any,
+) -> dict[str, Any]:
+    """The pod of a workload's container; members of `placement` that nobody wants (empty ones) are left out."""
+    return {
+        **({"serviceAccountName": account} if account else {}),
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": RESTRICTED_POD,
+        "terminationGracePeriodSeconds": grace_seconds,
+        "containers": [container],
+        "volumes": [*volumes, {"name": "tmp", "emptyDir": {}}],
+        **{key: value for key, value in placement.items() if value},
+    }
+
+
+def pull_secrets(platform: Platform, *more: str) -> list[dict[str, str]]:
+    """`imagePullSecrets`: those of the pod's own, then the platform's."""
+    return [{"name": name} for name in dict.fromkeys([*more, *platform.images.pull_secrets])]
+
+
+def gateway_parent(channel: Channel) -> dict[str, Any]:
+    """The Gateway of the channel's routes, as an HTTPRoute names its parent. Only with a gatewayRef."""
+    gateway = channel.spec.delivery.gateway_ref
+    parent = {
+        "group": "gateway.networking.k8s.io",
+        "kind": "Gateway",
+        "name": gateway.name if gateway else "",
+        "namespace": (gateway.namespace if gateway else None) or channel.metadata.namespace,
+    }
+    return parent | ({"sectionName": gateway.section_name} if gateway and gateway.section_name else {})

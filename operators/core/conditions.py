@@ -55,3 +55,8 @@ def summary(facts: Sequence[Fact], *, needed: Sequence[str]) -> Fact:
 def is_true(conditions: Sequence[Condition], name: str) -> bool:
     """Whether the named condition was published as True."""
     return any(condition.type == name and condition.status == "True" for condition in conditions)
+
+
+def is_false(conditions: Sequence[Condition], name: str) -> bool:
+    """Whether the named condition was published as False."""
+    return any(condition.type == name and condition.status == "False" for condition in conditions)

@@ -35,12 +35,16 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """One field of a Redis hash that the data plane reads; `value` None removes it."""
+    """One field of a Redis hash that the data plane reads; `value` None removes it.
+
+    What is `sealed` leaves this process closed, and not at all when the platform has no key for that.
+    """
 
     key: str
     field: str
     value: str | None
     announce: str | None = None
+    sealed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

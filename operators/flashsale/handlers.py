@@ -7,6 +7,8 @@ from operators.core.podtimes import p99_start_seconds
 from operators.core.times import epoch
 from operators.flashsale.observe import SaleObserved, ledger_report
 from operators.flashsale.plan import plan
+from operators.flashsale.services import views
+from operators.flashsale.serving import hold_services, look_again
 from operators.runtime.context import Context
 from operators.runtime.executor import execute
 from operators.runtime.metrics import SALE_PREWARM_MISSING, SALE_START_SKEW
@@ -16,12 +18,16 @@ async def reconcile(context: Context, namespace: str, name: str) -> float | None
     """Bring one FlashSale to its desired state; seconds until the next look, or None."""
     sale = context.cache.sale(namespace, name)
     if sale is None:
+        await look_again(context)
         return None
+    start = p99_start_seconds(context.cache.all_pods())
+    live = await hold_services(context) if sale.spec.capacity.expected_peak_rps else {}
     observed = SaleObserved(
         stream=target(context, sale),
         children=context.cache.children(sale),
         report=ledger_report(context.signals.reports, sale),
-        pod_start_seconds=p99_start_seconds(context.cache.all_pods()),
+        pod_start_seconds=start,
+        services=views(sale, context.cache.sales(), context.platform(), live, pod_start_seconds=start),
     )
     now = context.clock()
     result = plan(sale, observed, context.platform(), now)
@@ -50,6 +56,6 @@ def target(context: Context, sale: FlashSale) -> LiveStream | None:
     if sale.spec.channel is None:
         return None
     for stream in context.cache.streams_of(namespace, sale.spec.channel.name):
-        if stream.status.phase != StreamPhase.ENDED:
+        if stream.status.phase not in (StreamPhase.ENDED, StreamPhase.FAILED):
             return stream
     return None

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from operators.api import FlashSale, LiveStream
 from operators.core.plan import Manifest
+from operators.flashsale.services import ServiceView
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class SaleObserved:
     children: Mapping[tuple[str, str], Manifest] = field(default_factory=dict)
     report: LedgerReport | None = None
     pod_start_seconds: float = 0.0
+    services: tuple[ServiceView, ...] = ()
 
 
 def ledger_report(entries: Mapping[str, str], sale: FlashSale) -> LedgerReport | None:

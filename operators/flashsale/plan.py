@@ -12,6 +12,9 @@ from operators.flashsale.children.warmup import build_balloon, build_prepull
 from operators.flashsale.observe import SaleObserved
 
 SALES_KEY, SALES_CHANNEL = "haat:sales", "haat:sales:changed"
+TOLD = ("Accepted", "StockSeeded", "WithinCapacity", "NodesHeld", "Prewarmed")
+LOOK_SECONDS = 5.0
+"""Nobody wakes us when a pod of a shared service becomes ready, so while one is missing it is looked at this often."""
 OVER = (SalePhase.COMPLETED, SalePhase.CANCELLED, SalePhase.FAILED)
 
 
@@ -37,7 +40,7 @@ def plan(sale: FlashSale, observed: SaleObserved, platform: Platform, now: float
         publications=publications,
         status=status.document(sale, observed, facts, phase, now),
         events=_transitions(sale, phase, facts),
-        requeue_after=_deadline(sale, observed, finished, now),
+        requeue_after=_deadline(sale, observed, facts, finished, now),
         delete_self=expired,
     )
 
@@ -56,7 +59,7 @@ def children(
     ends = epoch(sale.spec.ends_at)
     if sale.status.phase in OVER or now >= ends:
         return desired
-    if prewarm.nodes and now >= floor.begins - sizing.NODE_START_SECONDS:
+    if prewarm.nodes and platform.balloon_priority_class and now >= floor.begins - sizing.NODE_START_SECONDS:
         spare = -(-floor.replicas * sale.spec.capacity.headroom_percent // 100)
         held = floor.replicas if now < floor.begins else spare
         desired.append(build_balloon(sale, platform, replicas=min(held, stream.spec.fanout.max_replicas)))
@@ -92,7 +95,7 @@ def _transitions(sale: FlashSale, phase: str, facts: list[Fact]) -> tuple[Event,
     for fact in facts:
         seen = known.get(fact.type)
         told = seen is not None and seen.reason == fact.reason
-        if fact.status is False and fact.message and not told and fact.type in ("Accepted", "StockSeeded", "Prewarmed"):
+        if fact.status is False and fact.message and not told and fact.type in TOLD:
             if fact.reason != "WaitingForLedger":
                 events.append(Event("Warning", fact.reason, fact.message))
         elif fact.type == "Prewarmed" and fact.status and not told:
@@ -100,13 +103,19 @@ def _transitions(sale: FlashSale, phase: str, facts: list[Fact]) -> tuple[Event,
     return tuple(events)
 
 
-def _deadline(sale: FlashSale, observed: SaleObserved, finished: float | None, now: float) -> float | None:
+def _deadline(
+    sale: FlashSale, observed: SaleObserved, facts: list[Fact], finished: float | None, now: float
+) -> float | None:
     start, end = epoch(sale.spec.starts_at), epoch(sale.spec.ends_at)
     moments = [start - status.ARM_SECONDS, start - sizing.ALARM_SECONDS, start, end]
     if observed.stream:
         per_replica = observed.stream.spec.fanout.connections_per_replica
         turns = sizing.moments(sale, per_replica, pod_start_seconds=observed.pod_start_seconds)
         moments += [*turns, turns[0] - sizing.NODE_START_SECONDS]
+    moments += [view.begins for view in observed.services]
+    prewarmed = next(fact for fact in facts if fact.type == "Prewarmed")
+    if observed.services and prewarmed.reason == "CapacityMissing" and now < end:
+        moments.append(now + LOOK_SECONDS)
     if finished is not None:
         moments.append(finished + sale.spec.ttl_seconds_after_finished)
     ahead = [moment - now for moment in moments if moment > now]

@@ -1,7 +1,7 @@
 """The capacity of a sale: how much, from when, until when.
 
-The sale never scales anything itself. It states a floor, and the reconcile of the LiveStream, which owns the fan-out,
-reads it: one writer for each field.
+The sale never scales its room itself. It states a floor, and the reconcile of the LiveStream, which owns the fan-out,
+reads it: one writer for each field. Shared services, which no stream owns, are in `services`.
 """
 
 from dataclasses import dataclass
@@ -52,25 +52,35 @@ def fanout_floor(sale: FlashSale, per_replica: int, *, pod_start_seconds: float 
     """The whole floor of the fan-out, cooldown included."""
     peak = peak_replicas(sale, per_replica)
     begins = epoch(sale.spec.starts_at) - lead_seconds(sale, peak, pod_start_seconds)
-    cooldown = sale.spec.capacity.cooldown
-    steps = ceil(100 / cooldown.step_percent) - 1
-    ends = _ended(sale) + seconds(cooldown.after) + steps * seconds(cooldown.interval)
-    return CapacityFloor("fanout", peak, begins, ends)
+    return CapacityFloor("fanout", peak, begins, ends_at(sale))
 
 
 def floor_of(sale: FlashSale, per_replica: int, now: float, *, pod_start_seconds: float = 0.0) -> int:
     """Fan-out pods that the sale holds now; 0 outside its window. After the sale they go step by step."""
     floor = fanout_floor(sale, per_replica, pod_start_seconds=pod_start_seconds)
+    return held(sale, floor.replicas, begins=floor.begins, now=now)
+
+
+def held(sale: FlashSale, amount: int, *, begins: float, now: float) -> int:
+    """What the sale holds now of an amount (pods, or requests a second): all of it from `begins` to the end of the
+    sale, less and less during the cooldown, nothing before and afterwards."""
     gone = sale.spec.state == SaleState.CANCELLED or sale.status.phase in NO_MORE_CAPACITY or sale.deleting
-    if gone or not floor.begins <= now < floor.ends:
+    if gone or not begins <= now < ends_at(sale):
         return 0
     cooldown = sale.spec.capacity.cooldown
     over = now - (_ended(sale) + seconds(cooldown.after))
     if over < 0:
-        return floor.replicas
+        return amount
     interval = seconds(cooldown.interval)
     taken = 1 + int(over // interval) if interval else 100
-    return max(0, floor.replicas - taken * ceil(floor.replicas * cooldown.step_percent / 100))
+    return max(0, amount - taken * ceil(amount * cooldown.step_percent / 100))
+
+
+def ends_at(sale: FlashSale) -> float:
+    """When the cooldown is over."""
+    cooldown = sale.spec.capacity.cooldown
+    steps = ceil(100 / cooldown.step_percent) - 1
+    return _ended(sale) + seconds(cooldown.after) + steps * seconds(cooldown.interval)
 
 
 def moments(sale: FlashSale, per_replica: int, *, pod_start_seconds: float) -> list[float]:

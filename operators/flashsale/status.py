@@ -13,8 +13,9 @@ from operators.core.conditions import Fact, merge, summary
 from operators.core.cron import CronError, zone
 from operators.core.platform import Platform
 from operators.core.times import epoch, rfc3339
+from operators.flashsale.capacity import begins, limits, targets
 from operators.flashsale.observe import LedgerReport, SaleObserved
-from operators.flashsale.sizing import ALARM_SECONDS, fanout_floor, floor_of
+from operators.flashsale.sizing import ALARM_SECONDS
 
 ARM_SECONDS = 120.0
 NEEDED = ("Accepted", "TargetsResolved", "StockSeeded", "Prewarmed")
@@ -44,11 +45,14 @@ def facts(sale: FlashSale, observed: SaleObserved, platform: Platform, now: floa
         acceptance(sale, platform),
         resolved,
         _seeded(sale, report),
+        within_capacity(sale, observed),
         _prewarmed(sale, observed, now),
         _armed(sale, report, now),
         Fact("Active", selling, report.phase if selling and report else "NotOpen"),
         Fact("Settled", settled, "Settled" if settled else "Unsettled"),
     ]
+    if sale.spec.capacity.prewarm.nodes:
+        result.append(nodes_held(platform))
     if sale.spec.state == SaleState.PAUSED:
         result.append(Fact("Paused", True, "Paused", "spec.state is Paused: nobody can buy."))
     return [*result, summary(result, needed=NEEDED)]
@@ -80,19 +84,39 @@ def _seeded(sale: FlashSale, report: LedgerReport | None) -> Fact:
     return Fact("StockSeeded", True, "LedgerHoldsStock")
 
 
+def nodes_held(platform: Platform) -> Fact:
+    """Whether nodes can be held: a balloon without a priority below all others would give way to nobody."""
+    if platform.balloon_priority_class:
+        return Fact("NodesHeld", True, "BalloonsAllowed")
+    message = (
+        "capacity.prewarm.nodes has no effect: the platform has no priority class for balloons. "
+        "Set priorityClasses.create in the chart, or leave nodes off."
+    )
+    return Fact("NodesHeld", False, "NoPriorityClass", message)
+
+
+def within_capacity(sale: FlashSale, observed: SaleObserved) -> Fact:
+    """Whether there may be as much as the sale asks for; known long before it is due."""
+    found = limits(sale, observed)
+    if found:
+        return Fact("WithinCapacity", False, "CapacityLimited", " ".join(limit.words for limit in found))
+    return Fact("WithinCapacity", True, "WithinLimits")
+
+
 def _prewarmed(sale: FlashSale, observed: SaleObserved, now: float) -> Fact:
-    stream = observed.stream
-    if stream is None:
+    if observed.stream is None:
         return Fact("Prewarmed", False, "NoTarget")
-    per_replica = stream.spec.fanout.connections_per_replica
-    begins = fanout_floor(sale, per_replica, pod_start_seconds=observed.pod_start_seconds).begins
-    if now < begins:
-        return Fact("Prewarmed", None, "NotDue", f"Capacity is held from {rfc3339(begins)}.")
-    desired, ready = capacity(sale, observed, now)
-    needed = -(-desired * sale.spec.capacity.prewarm.min_ready_percent // 100)
-    if ready >= needed:
-        return Fact("Prewarmed", True, "CapacityReady")
-    return Fact("Prewarmed", False, "CapacityMissing", f"{ready} of {desired} fan-out pods are ready.")
+    held_from = begins(sale, observed)
+    if now < held_from:
+        return Fact("Prewarmed", None, "NotDue", f"Capacity is held from {rfc3339(held_from)}.")
+    short = [item for item in limits(sale, observed) if item.shared]
+    if short and now < epoch(sale.spec.ends_at):
+        return Fact("Prewarmed", False, "CapacityLimited", " ".join(limit.words for limit in short))
+    percent = sale.spec.capacity.prewarm.min_ready_percent
+    missing = [item for item in targets(sale, observed, now) if not item.stands(percent)]
+    if missing:
+        return Fact("Prewarmed", False, "CapacityMissing", " ".join(item.words for item in missing))
+    return Fact("Prewarmed", True, "CapacityReady")
 
 
 def _armed(sale: FlashSale, report: LedgerReport | None, now: float) -> Fact:
@@ -106,16 +130,6 @@ def _armed(sale: FlashSale, report: LedgerReport | None, now: float) -> Fact:
         message = f"The sale service still holds generation {report.generation} of {sale.metadata.generation}."
         return Fact("Armed", False, "WaitingForAck", message)
     return Fact("Armed", True, "ClockSet")
-
-
-def capacity(sale: FlashSale, observed: SaleObserved, now: float) -> tuple[int, int]:
-    """(fan-out pods that the sale wants now, fan-out pods that are ready)."""
-    stream = observed.stream
-    if stream is None:
-        return 0, 0
-    fanout = stream.spec.fanout
-    floor = floor_of(sale, fanout.connections_per_replica, now, pod_start_seconds=observed.pod_start_seconds)
-    return min(fanout.max_replicas, floor), stream.status.fanout.ready_replicas if stream.status.fanout else 0
 
 
 def unprepared(conditions: Sequence[Fact], sale: FlashSale, now: float) -> bool:
@@ -169,12 +183,13 @@ def document(
 def _capacity_document(
     sale: FlashSale, observed: SaleObserved, conditions: Sequence[Fact], now: float
 ) -> dict[str, Any]:
-    desired, ready = capacity(sale, observed, now)
+    held = [item for item in targets(sale, observed, now) if item.desired]
     prewarmed = next(fact for fact in conditions if fact.type == "Prewarmed")
-    if not desired:
+    if not held:
         return {}
     before = sale.status.capacity
-    body: dict[str, Any] = {"targets": [{"component": "fanout", "desired": desired, "ready": ready}]}
+    shown = [{"component": item.component, "desired": item.desired, "ready": item.ready} for item in held]
+    body: dict[str, Any] = {"targets": shown}
     started = before.started_at if before and before.started_at else None
     if prewarmed.status is not None:
         body["startedAt"] = started or rfc3339(now)

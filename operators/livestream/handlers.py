@@ -20,14 +20,15 @@ from operators.livestream import names
 from operators.livestream.acceptance import transcode_millicores
 from operators.livestream.airtime import seconds_on_air
 from operators.livestream.children.secret import KEY
+from operators.livestream.lifecycle import not_yet_due
 from operators.livestream.observe import StreamKeys, StreamObserved
 from operators.livestream.plan import plan
-from operators.livestream.status import not_yet_due
 from operators.models import plan as models
-from operators.pool.observe import workers_by_pool
+from operators.pool.workers import current_workers
 from operators.runtime.context import Context
 from operators.runtime.executor import execute
 from operators.runtime.metrics import TIME_TO_READY_SECONDS
+from operators.runtime.signals import Signals
 
 BLIND_RETRY_SECONDS = 2.0
 _OVER = (StreamPhase.ENDED, StreamPhase.FAILED)
@@ -41,7 +42,7 @@ async def reconcile(context: Context, namespace: str, name: str) -> float | None
         await context.allocator.release(f"{namespace}/{name}")
         return None
     now = context.clock()
-    if waits_for_signs(context, stream, now):
+    if waits_for_signs(context.signals, stream, now):
         return BLIND_RETRY_SECONDS
     observed = await observe(context, stream)
     result = plan(stream, observed, context.platform(), now)
@@ -53,19 +54,18 @@ async def reconcile(context: Context, namespace: str, name: str) -> float | None
     return 0.0 if await settle(context, stream, result) else again
 
 
-def waits_for_signs(context: Context, stream: LiveStream, now: float) -> bool:
+def waits_for_signs(signals: Signals, stream: LiveStream, now: float) -> bool:
     """While Redis is away nobody can tell whether a stream that was on air still is: it is neither interrupted nor
     ended for that. What its owner says is done all the same."""
     asked = stream.deleting or stream.spec.desired_state == DesiredState.ENDED
-    return bool(stream.status.started_at) and not stream.status.ended_at and not asked and context.signals.blind(now)
+    return bool(stream.status.started_at) and not stream.status.ended_at and not asked and signals.blind(now)
 
 
 async def settle(context: Context, stream: LiveStream, result: Plan) -> bool:
     """Take or give back the stream's place in its pool; True when that changed something."""
     if result.wish is None:
         return await context.allocator.release(stream.id)
-    workers = workers_by_pool(context.signals.heartbeats, context.clock())
-    return await context.allocator.ensure(stream.id, result.wish, workers)
+    return await context.allocator.ensure(stream.id, result.wish, current_workers(context))
 
 
 async def observe(context: Context, stream: LiveStream) -> StreamObserved:
@@ -87,7 +87,7 @@ async def observe(context: Context, stream: LiveStream) -> StreamObserved:
     sales = tuple(sale for sale in cache.sales(namespace) if _targets(sale.spec, stream))
     models_url, models_ready = await _models(context, stream, channel)
     allocation = context.allocator.table.get(stream.id)
-    workers = workers_by_pool(context.signals.heartbeats, now).get(allocation.pool, []) if allocation else []
+    workers = current_workers(context).get(allocation.pool, []) if allocation else []
     worker = next((item for item in workers if allocation and item.pod == allocation.worker), None)
     hosts = [item for item in workers if stream.id in item.streams]
     return StreamObserved(
@@ -97,7 +97,7 @@ async def observe(context: Context, stream: LiveStream) -> StreamObserved:
         keys=StreamKeys(stream_key, await _channel_keys(context, channel) if due else ()),
         channel=channel,
         siblings=tuple(item.metadata.name for item in elder),
-        sibling_millicores=sum(transcode_millicores(item, context.platform()) for item in elder),
+        sibling_millicores=_millicores(context, elder, channel),
         seconds_today=0.0 if output else seconds_on_air(counting, now),
         capabilities=await context.discovery.current(),
         knocked_at=context.signals.knocks.get(stream.id, 0.0),
@@ -131,6 +131,11 @@ def _elders(stream: LiveStream, others: list[LiveStream]) -> list[LiveStream]:
         if other.status.phase not in _OVER:
             found.append(other)
     return found
+
+
+def _millicores(context: Context, streams: list[LiveStream], channel: Channel | None) -> int:
+    platform = context.platform()
+    return sum(transcode_millicores(item, channel, platform) for item in streams) if channel else 0
 
 
 def _targets(spec: object, stream: LiveStream) -> bool:

@@ -19,8 +19,8 @@ from operators.livestream.children.config import build_config_map, chosen_ladder
 from operators.livestream.children.fanout import build_budget, build_fanout
 from operators.livestream.children.finalize import build_finalize
 from operators.livestream.children.policies import build_network_policies
-from operators.livestream.children.routes import build_ingress
-from operators.livestream.children.secret import build_secret
+from operators.livestream.children.routes import build_routes
+from operators.livestream.children.secret import build_secret, revoked_digests
 from operators.livestream.children.transcoder import (
     build_transcoder,
     build_transcoder_budget,
@@ -28,10 +28,11 @@ from operators.livestream.children.transcoder import (
     transcoder_selector,
 )
 from operators.livestream.children.workload import build_service, build_service_account
+from operators.livestream.lifecycle import drained, lifecycle, not_yet_due
 from operators.livestream.observe import StreamObserved
 from operators.livestream.pinning import pinned
 from operators.livestream.placement import pool_name, pooled
-from operators.livestream.publish import ingest_fields, publications, urls, withdrawn
+from operators.livestream.publish import ingest_fields, publications, revocations, urls, withdrawn
 from operators.livestream.transitions import deadline, transitions
 from operators.models.plan import own_ray_service
 
@@ -54,12 +55,13 @@ def plan(stream: LiveStream, observed: StreamObserved, platform: Platform, now: 
     A stream that is live is carried on even when its channel vanishes: its children and routes stay as they are.
     """
     if stream.deleting:
-        return Plan(publications=withdrawn(stream, observed), release=True)
+        gone = (*withdrawn(stream, observed), *revocations(revoked_keys(stream, observed)))
+        return Plan(publications=gone, release=True)
     accepted = acceptance(stream, observed, platform)
-    life = status.lifecycle(stream, observed, accepted, now)
-    over = status.drained(stream, observed, life, now)
+    life = lifecycle(stream, observed, accepted, now)
+    over = drained(stream, observed, life, now)
     scale = scale_of(stream, observed, platform, now)
-    provision = accepted.status is True and not status.not_yet_due(stream, now)
+    provision = accepted.status is True and not not_yet_due(stream, now)
     carried = provision or life.started_at is not None
     desired = children(stream, observed, platform, scale, now, ended=over) if provision or over else []
     facts = status.facts(stream, observed, desired, accepted, life, now)
@@ -83,7 +85,10 @@ def plan(stream: LiveStream, observed: StreamObserved, platform: Platform, now: 
         patches=() if held else (*eviction_marks(stream, observed.pods, receiving=receiving), *costs),
         applies=() if held else tuple(desired),
         deletes=() if held else tuple(surplus(observed, desired, keep=not provision and not over)),
-        publications=publications(stream, observed, platform, phase, live=carried and life.ended_at is None),
+        publications=(
+            *publications(stream, observed, platform, phase, live=carried and life.ended_at is None),
+            *revocations(revoked_keys(stream, observed)),
+        ),
         status=body,
         events=transitions(stream, phase, scale.decision, facts, life.end_reason),
         requeue_after=deadline(stream, life, scale.decision, now),
@@ -111,14 +116,21 @@ def children(
     made = [
         build_service_account(stream),
         config,
-        build_secret(stream, observed.keys, platform),
+        build_secret(stream, observed.keys, platform, revoked=revoked_keys(stream, observed)),
         *([] if pooled(stream) else transcoders(stream, observed, platform)),
         *room(stream, observed, platform, scale, now),
         *build_network_policies(stream, platform),
         *own_models(stream, observed, platform),
-        build_ingress(stream, platform, room=scale.decision.replicas > 0),
+        *build_routes(stream, channel, platform, observed.capabilities, room=scale.decision.replicas > 0),
     ]
     return sorted(made, key=lambda item: ORDER.index(item["kind"]) if item["kind"] in ORDER else len(ORDER))
+
+
+def revoked_keys(stream: LiveStream, observed: StreamObserved) -> tuple[str, ...]:
+    """Digests of keys that have ended. A channel that has vanished ends none: its streams go on with what they have."""
+    if observed.channel is None:
+        return ()
+    return revoked_digests(observed.child("Secret", names.key_secret(stream)), observed.keys)
 
 
 def wish_of(stream: LiveStream, observed: StreamObserved, platform: Platform) -> Wish | None:

@@ -1,21 +1,24 @@
 """What the data plane reads of a stream: its directory entry, its ingest routes, its catalogue.
 
-Keys are published as their SHA-256 only, so that Redis never holds one that could be used to publish.
+Keys are published as their SHA-256, or sealed, so that Redis never holds one that could be used to publish.
 """
 
-import hashlib
 import json
+from collections.abc import Iterable
 
 from operators.api import LiveStream
+from operators.api.channel import Protocol
 from operators.api.livestream_status import StreamPhase
+from operators.core.children import HTTP_PORT
 from operators.core.plan import Publication
 from operators.core.platform import Platform
 from operators.livestream import names
-from operators.livestream.children.workload import HTTP_PORT
+from operators.livestream.children.secret import digest
 from operators.livestream.observe import StreamObserved
 from operators.livestream.placement import pooled
 
 STREAMS_KEY, INGEST_KEY, CATALOGS_KEY = "haat:streams", "haat:ingest", "haat:catalogs"
+KEYS_KEY = "haat:ingest:keys"
 MOVING = (StreamPhase.LIVE, StreamPhase.INTERRUPTED)
 CATALOG_CHANNEL = "haat:catalogs:changed"
 
@@ -41,17 +44,21 @@ def publications(
         # Between two workers: a route that leads nowhere for a moment lets the publisher try again, none ends it.
         return tuple(result)
     if not live or not target:
-        return (*result, *(Publication(INGEST_KEY, field, None) for field in ingest_fields(observed)))
+        away = [Publication(INGEST_KEY, field, None) for field in ingest_fields(observed)]
+        return (*result, *away, Publication(KEYS_KEY, stream.id, None))
     route = json.dumps(
         {
             "stream": stream.id,
             "uid": stream.metadata.uid,
             "target": target,
             "allowed_cidrs": sorted(observed.channel.spec.ingest.allowed_cidrs) if observed.channel else [],
+            "protocols": sorted(_protocols(observed)),
         },
         sort_keys=True,
     )
     result += [Publication(INGEST_KEY, field, route) for field in ingest_fields(observed)]
+    by_name = json.dumps(ingest_keys(observed)) if platform.srt_url and Protocol.SRT in _protocols(observed) else None
+    result.append(Publication(KEYS_KEY, stream.id, by_name, sealed=True))
     if observed.catalog is not None:
         result.append(Publication(CATALOGS_KEY, stream.id, observed.catalog, announce=CATALOG_CHANNEL))
     return tuple(result)
@@ -59,9 +66,14 @@ def publications(
 
 def withdrawn(stream: LiveStream, observed: StreamObserved) -> tuple[Publication, ...]:
     """Take everything back that was published."""
-    fields = [(STREAMS_KEY, stream.id), (CATALOGS_KEY, stream.id)]
+    fields = [(STREAMS_KEY, stream.id), (CATALOGS_KEY, stream.id), (KEYS_KEY, stream.id)]
     fields += [(INGEST_KEY, field) for field in ingest_fields(observed)]
     return tuple(Publication(key, field, None) for key, field in fields)
+
+
+def revocations(revoked: Iterable[str]) -> tuple[Publication, ...]:
+    """The routes of keys that do not lead to this stream any more."""
+    return tuple(Publication(INGEST_KEY, field, None) for field in revoked)
 
 
 def transcoder_url(stream: LiveStream, observed: StreamObserved) -> str:
@@ -87,10 +99,19 @@ def _ready(observed: StreamObserved, name: str) -> bool:
     return bool((deployment.get("status") or {}).get("readyReplicas"))
 
 
-def ingest_fields(observed: StreamObserved) -> list[str]:
-    """SHA-256 of every key that leads to this stream; of a channel's streams one has the channel's key."""
+def ingest_keys(observed: StreamObserved) -> list[str]:
+    """Every key that leads to this stream; of a channel's streams one has the channel's key."""
     keys = observed.keys.accepted() if observed.holds_channel_key else [observed.keys.stream_key]
-    return [hashlib.sha256(key.encode()).hexdigest() for key in keys if key]
+    return [key for key in keys if key]
+
+
+def ingest_fields(observed: StreamObserved) -> list[str]:
+    """SHA-256 of these keys."""
+    return [digest(key) for key in ingest_keys(observed)]
+
+
+def _protocols(observed: StreamObserved) -> tuple[Protocol, ...]:
+    return observed.channel.spec.ingest.protocols if observed.channel else (Protocol.RTMP,)
 
 
 def _directory_entry(stream: LiveStream, observed: StreamObserved, platform: Platform, phase: str) -> str:

@@ -4,19 +4,17 @@ Ready means playable: a stream that cannot be watched is never Ready, whatever i
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from operators.api import LiveStream
-from operators.api.base import seconds
-from operators.api.livestream import DesiredState
 from operators.api.livestream_status import StreamPhase
 from operators.core.children import selector
 from operators.core.conditions import Fact, summary
 from operators.core.health import trouble
 from operators.core.plan import Manifest
-from operators.core.times import epoch, epoch_or_none, rfc3339
+from operators.core.times import rfc3339
 from operators.livestream import names
+from operators.livestream.lifecycle import FAILED_TO_START, Lifecycle, drained, expected_until, not_yet_due
 from operators.livestream.observe import StreamObserved, TranscoderBeat
 from operators.livestream.placement import pool_name, pooled
 
@@ -24,46 +22,6 @@ KEEPS_UP = 0.95
 ESSENTIAL = ("ServiceAccount", "ConfigMap", "Secret", "Service", "Deployment", "Ingress")
 """Without these there is no stream; the others (budgets, policies, autoscalers) come and go while it is on air."""
 NEEDED = ("Accepted", "Provisioned", "IngestReady", "ChatReady", "Receiving", "Playable")
-
-
-@dataclass(frozen=True, slots=True)
-class Lifecycle:
-    """Where the broadcast stands in time; every member is a Unix time or None."""
-
-    started_at: float | None
-    interrupted_at: float | None
-    ended_at: float | None
-    end_reason: str
-
-
-def lifecycle(stream: LiveStream, observed: StreamObserved, accepted: Fact, now: float) -> Lifecycle:
-    """Start, interruption and end of the broadcast, carried on from the last status."""
-    status, beat = stream.status, observed.transcoder
-    playing = beat is not None and beat.receiving and beat.playable
-    started = epoch_or_none(status.started_at) or (now if playing else None)
-    interrupted = None
-    if started is not None and not (beat and beat.receiving):
-        interrupted = epoch_or_none(status.interrupted_at) or now
-    ended = epoch_or_none(status.ended_at)
-    reason = status.end_reason
-    if ended is None:
-        suspended = started is not None and accepted.reason == "ChannelSuspended"
-        reason = "ChannelSuspended" if suspended else _end_reason(stream, started, interrupted, now)
-        ended = now if reason else None
-    return Lifecycle(started, interrupted, ended, reason)
-
-
-def _end_reason(stream: LiveStream, started: float | None, interrupted: float | None, now: float) -> str:
-    schedule = stream.spec.schedule
-    if stream.spec.desired_state == DesiredState.ENDED:
-        return "Requested"
-    if schedule.end_at and now >= epoch(schedule.end_at):
-        return "EndAtReached"
-    if started is not None and now - started >= seconds(schedule.max_duration):
-        return "MaxDurationReached"
-    if interrupted is not None and now - interrupted >= seconds(schedule.end_after_idle):
-        return "Idle"
-    return ""
 
 
 def facts(
@@ -179,6 +137,8 @@ def _slo(beat: TranscoderBeat | None, *, ended: bool) -> Fact:
 def phase(stream: LiveStream, observed: StreamObserved, conditions: Sequence[Fact], life: Lifecycle, now: float) -> str:
     """The one word for people."""
     true = {fact.type for fact in conditions if fact.status}
+    if life.end_reason == FAILED_TO_START:
+        return StreamPhase.FAILED
     if life.ended_at is not None:
         return StreamPhase.ENDED if drained(stream, observed, life, now) else StreamPhase.DRAINING
     if "Accepted" not in true and life.started_at is None:
@@ -187,27 +147,11 @@ def phase(stream: LiveStream, observed: StreamObserved, conditions: Sequence[Fac
         return StreamPhase.SCHEDULED
     if {"Receiving", "Playable"} <= true and life.started_at is not None:
         return StreamPhase.LIVE
-    if life.interrupted_at is not None:
+    if life.interrupted_at is not None and now < expected_until(stream, life.interrupted_at):
         return StreamPhase.INTERRUPTED
     if {"Provisioned", "IngestReady", "ChatReady"} <= true:
         return StreamPhase.STANDBY
     return StreamPhase.PROVISIONING
-
-
-def not_yet_due(stream: LiveStream, now: float) -> bool:
-    """Whether the stream still waits for its time to be prepared; `desiredState: Live` waits for nothing."""
-    schedule = stream.spec.schedule
-    if stream.spec.desired_state == DesiredState.LIVE:
-        return False
-    return bool(schedule.start_at) and now < epoch(schedule.start_at or "") - seconds(schedule.prepare_before)
-
-
-def drained(stream: LiveStream, observed: StreamObserved, life: Lifecycle, now: float) -> bool:
-    """Whether the room of an ended stream may close: everybody left, or the drain time is over."""
-    if life.ended_at is None:
-        return False
-    waited = now - life.ended_at
-    return waited >= seconds(stream.spec.fanout.drain) or (waited >= 10 and observed.room.connections == 0)
 
 
 def document(

@@ -19,6 +19,7 @@ from operators.core.platform import ModelApp, Platform, Runtime
 API_VERSION = "ray.io/v1"
 NAME = "haat-models"
 SERVE_PORT = 8000
+OVER = (StreamPhase.ENDED, StreamPhase.DRAINING, StreamPhase.FAILED)
 
 
 def isolated(stream: LiveStream) -> bool:
@@ -35,7 +36,7 @@ def wanted_models(streams: Iterable[LiveStream], channel_models: dict[str, set[s
     """Names of the models that streams share, by themselves or through their channel."""
     names: set[str] = set()
     for stream in streams:
-        over = stream.deleting or stream.status.phase in (StreamPhase.ENDED, StreamPhase.DRAINING)
+        over = stream.deleting or stream.status.phase in OVER
         if not over and not isolated(stream):
             names |= models_of(stream, channel_models.get(stream.spec.channel.name, set()))
     return names

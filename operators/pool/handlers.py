@@ -3,9 +3,13 @@
 import asyncio
 
 from operators.core.diff import is_applied, with_hash
-from operators.core.pooling import PoolState, used_units
+from operators.core.pooling import PoolState, Wish, used_units
+from operators.flashsale.serving import look_again
+from operators.pool.children import owner_label
 from operators.pool.observe import workers_by_pool
-from operators.pool.plan import PoolObserved, owner_label, plan
+from operators.pool.plan import PoolObserved, plan
+from operators.pool.rollout import leaving_names
+from operators.pool.workers import current_workers
 from operators.runtime.client import ApiError
 from operators.runtime.context import Context
 from operators.runtime.executor import MANAGER
@@ -13,7 +17,12 @@ from operators.runtime.metrics import POOL_UNITS, POOL_WORKERS
 
 
 async def reconcile(context: Context, name: str) -> float | None:
-    """Bring one pool to its desired size; seconds until the next look."""
+    """Bring one pool to its desired size; seconds until the next look.
+
+    Pools are looked at from the start and again every minute, whatever happens: the shared services are kept at their
+    floors on the way, so that they also stand while there is no sale.
+    """
+    await look_again(context)
     platform, now = context.platform(), context.clock()
     pool = platform.pools.get(name)
     owner = owner_label(name)
@@ -45,10 +54,20 @@ async def reconcile(context: Context, name: str) -> float | None:
     )
     for ref in result.deletes:
         await context.client.delete(ref)
+    await _empty(context, leaving_names(observed.pods))
     POOL_WORKERS.labels(name).set(len(state.workers))
     POOL_UNITS.labels(name, "used").set(sum(state.used.values()))
     POOL_UNITS.labels(name, "capacity").set(sum(worker.units for worker in state.workers))
     return result.requeue_after
+
+
+async def _empty(context: Context, leaving: frozenset[str]) -> None:
+    """Move the streams without a publisher off the workers that are to go."""
+    workers = current_workers(context) if leaving else {}
+    for stream, held in list(context.allocator.table.items()):
+        if held.worker in leaving:
+            wish = Wish(held.pool, held.units, held.uid, held.keys, held.spec)
+            await context.allocator.ensure(stream, wish, workers)
 
 
 def pool_state(context: Context, name: str, now: float) -> PoolState:

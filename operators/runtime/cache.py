@@ -1,8 +1,9 @@
 """The watched objects behind plain look-ups.
 
-kopf calls the indexing functions for everything that exists before the first event handler runs, so a reconcile never
-mistakes "not seen yet" for "gone". The objects are kept as the API server sent them, without the record of their
-managers, and turned into models when somebody looks: two thousand resources that wait cost little.
+kopf calls the indexing functions for every custom resource before the first event handler runs, and each informer lists
+before it follows, so a reconcile never mistakes "not seen yet" for "gone". The objects are kept as the API server sent
+them, without the record of their managers, and turned into models when somebody looks: two thousand resources that wait
+cost little.
 """
 
 from collections import OrderedDict, defaultdict
@@ -16,7 +17,9 @@ from operators.api.base import Metadata, Resource
 from operators.core.plan import Manifest
 
 KINDS: dict[str, type[Resource]] = {"Channel": Channel, "LiveStream": LiveStream, "FlashSale": FlashSale}
-PARSED = 256
+PARSED = 1024
+"""Models that are kept, of some 14 KB each. Every stream looks at all streams of its channel: with less room than a
+busy channel's streams, each look would parse them all again."""
 Kind = TypeVar("Kind", bound=Resource)
 Key = tuple[str, str, str]
 
@@ -34,11 +37,13 @@ class Cache:
     """Look-ups over what was seen: resources by (kind, namespace, name), children and pods by (namespace, owner)."""
 
     def __init__(self) -> None:
-        self.bound = False
+        self.indexed = False
+        self.unlisted: set[str] = set()
         self._resources: dict[Key, Manifest] = {}
         self._names: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
         self._by_channel: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
         self._children: dict[tuple[str, str], dict[tuple[str, str], Manifest]] = defaultdict(dict)
+        self._owners: dict[Key, str] = {}
         self._pods: dict[tuple[str, str], dict[str, Manifest]] = defaultdict(dict)
         self._config_maps: dict[tuple[str, str], Manifest] = {}
         self._parsed: OrderedDict[Key, tuple[str, Resource | InvalidResource]] = OrderedDict()
@@ -62,22 +67,45 @@ class Cache:
         if kind == "LiveStream":
             self._by_channel[(namespace, _channel_of(body))].pop(name, None)
 
-    def put_child(self, body: Mapping[str, Any], owner: str) -> None:
-        """A child as it is now; pods are kept apart, because nobody plans them."""
-        kind, namespace, name = _key(body)
+    @property
+    def bound(self) -> bool:
+        """Whether everything that exists was seen: the custom resources and all kinds of children."""
+        return self.indexed and not self.unlisted
+
+    def put_child(self, body: Mapping[str, Any], owner: str) -> str:
+        """A child as it is now; the owner that it had before. Pods are kept apart, because nobody plans them."""
+        kind, namespace, name = key = _key(body)
+        before = self._owners.get(key, owner)
+        if before != owner:
+            self.drop_child(kind, namespace, name)
+        self._owners[key] = owner
         if kind == "Pod":
             self._pods[(namespace, owner)][name] = slim(body)
         else:
             self._children[(namespace, owner)][(kind, name)] = slim(body)
+        return before
 
-    def drop_child(self, body: Mapping[str, Any], owner: str) -> None:
-        """A child is gone."""
-        kind, namespace, name = _key(body)
+    def drop_child(self, kind: str, namespace: str, name: str) -> str:
+        """A child is gone; the owner that it had, or "" for one that was not seen."""
+        owner = self._owners.pop((kind, namespace, name), "")
         table: dict[tuple[str, str], Any] = self._pods if kind == "Pod" else self._children
         held = table.get((namespace, owner), {})
         held.pop(name if kind == "Pod" else (kind, name), None)
         if not held:
             table.pop((namespace, owner), None)
+        return owner
+
+    def child_versions(self, kind: str, namespace: str = "") -> dict[tuple[str, str], str]:
+        """Resource versions of a kind's children, in one namespace or in all, by (namespace, name)."""
+        found = {}
+        for (what, space, name), owner in self._owners.items():
+            if what == kind and namespace in ("", space):
+                held: Manifest = self._pods[(space, owner)][name] if kind == "Pod" else self._held(kind, space, name)
+                found[(space, name)] = str(held["metadata"].get("resourceVersion"))
+        return found
+
+    def _held(self, kind: str, namespace: str, name: str) -> Manifest:
+        return self._children[(namespace, self._owners[(kind, namespace, name)])][(kind, name)]
 
     def put_config_map(self, body: Mapping[str, Any]) -> None:
         """A ConfigMap that some stream may name as its catalogue."""
@@ -142,6 +170,10 @@ class Cache:
         """Live children of an owner by (kind, name); another life of the same name does not count."""
         found = self._children.get((owner.metadata.namespace, label_of(owner)), {})
         return {key: body for key, body in found.items() if owner.metadata.uid in _owners(body)}
+
+    def has_child(self, kind: str, namespace: str, name: str) -> bool:
+        """Whether somebody's child of that kind and name was seen."""
+        return (kind, namespace, name) in self._owners
 
     def pods(self, owner: Resource) -> list[Manifest]:
         """Pods of an owner's workloads, by name."""

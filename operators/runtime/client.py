@@ -1,21 +1,26 @@
 """The Kubernetes calls that the operators make: get, server-side apply, delete, events.
 
-Plain manifests in and out, over `kubernetes.aio`'s own transport and configuration. Every call has a time-out;
+Plain manifests in and out, configured by `kubernetes.aio`. Every call has a time-out;
 errors are `ApiError` with the status code, so that callers decide without knowing the client library.
 """
 
 import json
+from collections.abc import AsyncGenerator
 from types import TracebackType
 from typing import Any
+from urllib.parse import urlencode
 
+import aiohttp
+import msgspec
 import uuid_utils
 from kubernetes.aio import config
-from kubernetes.aio.client import ApiClient, Configuration
-from kubernetes.aio.client.exceptions import ApiException
+from kubernetes.aio.client import Configuration
 
 from operators.core.plan import Event, Manifest, ObjectRef
+from operators.runtime.transport import HttpTransport, Transport
 
 APPLY = "application/apply-patch+yaml"
+METADATA_ONLY = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 TIMEOUT_SECONDS = 10
 PLURALS = {
     "Channel": "channels",
@@ -53,20 +58,15 @@ class ApiError(Exception):
 class KubeClient:
     """One connection pool to the API server; use as an async context manager."""
 
-    def __init__(self, api: ApiClient) -> None:
-        self._api = api
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
 
     @classmethod
     async def connect(cls) -> "KubeClient":
         """From KUBECONFIG where it is set, else from the pod's service account."""
         configuration = Configuration()
         await config.load_config(client_configuration=configuration)
-        return cls(ApiClient(configuration))
-
-    @property
-    def api(self) -> ApiClient:
-        """The underlying client, for the library's leader election."""
-        return self._api
+        return cls(HttpTransport(configuration, seconds=TIMEOUT_SECONDS))
 
     async def __aenter__(self) -> "KubeClient":
         return self
@@ -74,7 +74,7 @@ class KubeClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._api.close()
+        await self._transport.close()
 
     async def get(self, ref: ObjectRef) -> Manifest | None:
         """The object, or None when there is none."""
@@ -135,6 +135,32 @@ class KubeClient:
             raise
         return True
 
+    async def names_without(self, ref: ObjectRef, label: str, *, most: int) -> frozenset[str] | None:
+        """Names of the objects of `ref`'s kind and namespace that do not carry `label`; None for more than `most`."""
+        query = [("labelSelector", f"!{label}"), ("limit", str(most))]
+        found = await self.call("GET", collection(ref), query=query, accept=METADATA_ONLY)
+        if found["metadata"].get("continue"):
+            return None
+        return frozenset(item["metadata"]["name"] for item in found.get("items") or ())
+
+    async def watch(
+        self, url_path: str, *, query: list[tuple[str, str]], idle_seconds: float
+    ) -> AsyncGenerator[tuple[str, Manifest], None]:
+        """(type, object) of each event, until the API server ends the watch. ApiError, also for an event of that type
+        and for a silence of `idle_seconds`."""
+        target, headers = f"{url_path}?{urlencode(query)}", {"Accept": "application/json"}
+        try:
+            async with await self._transport.stream(target, headers=headers, idle_seconds=idle_seconds) as answer:
+                if answer.status != 200:
+                    raise ApiError(answer.status, _reason(await answer.read()))
+                async for line in answer.content:
+                    event = msgspec.json.decode(line)
+                    if event["type"] == "ERROR":
+                        raise ApiError(int(event["object"].get("code") or 0), str(event["object"].get("message")))
+                    yield event["type"], event["object"]
+        except (OSError, TimeoutError, aiohttp.ClientError, ValueError) as error:
+            raise ApiError(0, f"the watch broke: {error}") from error
+
     async def call(
         self,
         method: str,
@@ -143,34 +169,38 @@ class KubeClient:
         body: Any = None,
         query: list[tuple[str, str]] | None = None,
         content_type: str = "application/json",
+        accept: str = "application/json",
     ) -> Manifest:
         """One request with JSON in and out."""
-        headers = {"Accept": "application/json", "Content-Type": content_type}
-        request = await self._api.param_serialize(
-            method, url_path, query_params=query or [], header_params=headers, body=body, auth_settings=["BearerToken"]
-        )
+        headers = {"Accept": accept, "Content-Type": content_type}
+        target = f"{url_path}?{urlencode(query)}" if query else url_path
         try:
-            response = await self._api.call_api(*request, _request_timeout=TIMEOUT_SECONDS)
-            text = await response.read()
-        except ApiException as error:
-            raise ApiError(error.status or 0, _reason(error.body) or str(error.reason)) from error
-        except (OSError, TimeoutError) as error:
+            status, text = await self._transport.request(method, target, headers=headers, body=body)
+        except (OSError, TimeoutError, aiohttp.ClientError) as error:
             raise ApiError(0, f"the API server does not answer: {error}") from error
-        if not 200 <= response.status <= 299:
-            raise ApiError(response.status, _reason(text))
-        document: Manifest = json.loads(text) if text else {}
+        if not 200 <= status <= 299:
+            raise ApiError(status, _reason(text))
+        try:
+            document: Manifest = msgspec.json.decode(text) if text else {}
+        except msgspec.DecodeError as error:
+            raise ApiError(status, f"the API server's answer cannot be read: {error}") from error
         return document
+
+
+def collection(ref: ObjectRef) -> str:
+    """URL path of all objects of a kind in the namespace."""
+    base = f"/apis/{ref.api_version}" if "/" in ref.api_version else f"/api/{ref.api_version}"
+    scope = f"/namespaces/{ref.namespace}" if ref.namespace else ""
+    return f"{base}{scope}/{PLURALS[ref.kind]}"
 
 
 def path(ref: ObjectRef, subresource: str = "") -> str:
     """URL path of one object."""
-    base = f"/apis/{ref.api_version}" if "/" in ref.api_version else f"/api/{ref.api_version}"
-    scope = f"/namespaces/{ref.namespace}" if ref.namespace else ""
-    return f"{base}{scope}/{PLURALS[ref.kind]}/{ref.name}" + (f"/{subresource}" if subresource else "")
+    return f"{collection(ref)}/{ref.name}" + (f"/{subresource}" if subresource else "")
 
 
-def _reason(body: Any) -> str:
-    text = body.decode(errors="replace") if isinstance(body, bytes) else str(body or "")
+def _reason(body: bytes) -> str:
+    text = body.decode(errors="replace")
     try:
         return str(json.loads(text).get("message", text))
     except (ValueError, AttributeError):

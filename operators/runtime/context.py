@@ -9,6 +9,7 @@ from operators.pool.allocator import Allocator
 from operators.runtime.cache import Cache
 from operators.runtime.capabilities import Discovery
 from operators.runtime.client import KubeClient
+from operators.runtime.namesakes import Namesakes
 from operators.runtime.publisher import Publisher
 from operators.runtime.secrets import Secrets
 from operators.runtime.signals import Signals
@@ -24,6 +25,7 @@ class Context:
     publisher: Publisher
     discovery: Discovery
     secrets: Secrets
+    namesakes: Namesakes
     allocator: Allocator
     platform: Callable[[], Platform]
     clock: Callable[[], float] = time.time

@@ -19,6 +19,7 @@ from operators.runtime.cache import InvalidResource
 from operators.runtime.client import ApiError, KubeClient
 from operators.runtime.context import Context
 from operators.runtime.metrics import APPLIES
+from operators.runtime.namesakes import Namesakes
 from operators.runtime.queue import RetryAfter
 
 MANAGER = "haat-operators"
@@ -94,8 +95,9 @@ async def _apply(context: Context, manifest: Manifest, live: Mapping[tuple[str, 
         return
     try:
         if known is None:
-            check_owner(manifest, await client.get(ref_of(manifest)))
-        made = await client.apply(wanted, manager=MANAGER, force=True)
+            made = await make(client, context.namesakes, wanted)
+        else:
+            made = await client.apply(wanted, manager=MANAGER, force=True)
         if kind == "Secret":
             context.secrets.put(made)
     except ApiError as error:
@@ -104,6 +106,26 @@ async def _apply(context: Context, manifest: Manifest, live: Mapping[tuple[str, 
             raise rejection from error
         raise
     APPLIES.labels(kind, "apply", "200").inc()
+
+
+async def make(client: KubeClient, namesakes: Namesakes, wanted: Manifest) -> Manifest:
+    """Apply a child for the first time, so without force: what appeared since we looked is a conflict.
+
+    Raises ApplyRejected when the name is somebody else's, RetryAfter when it is still an earlier life's, ApiError.
+    """
+    check_owner(wanted, await namesakes.find(wanted))
+    try:
+        made = await client.apply(wanted, manager=MANAGER, force=False)
+    except ApiError as error:
+        if error.status not in (409, 422):
+            raise
+        found = await client.get(ref_of(wanted))
+        check_owner(wanted, found)
+        if found is None or error.status == 422:
+            raise
+        made = await client.apply(wanted, manager=MANAGER, force=True)
+    namesakes.note_made(wanted)
+    return made
 
 
 def check_owner(manifest: Manifest, found: Manifest | None) -> None:

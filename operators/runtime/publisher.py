@@ -5,11 +5,14 @@ it missing. A field that nobody plans any more is removed when its plan says so,
 """
 
 import logging
+from collections.abc import Iterator
+from dataclasses import replace
 
 from redis.asyncio import Redis
 
 from operators.core.plan import Publication
 from operators.runtime.metrics import PUBLICATIONS
+from workloads.common.sealed import Seal
 
 logger = logging.getLogger(__name__)
 
@@ -17,13 +20,14 @@ logger = logging.getLogger(__name__)
 class Publisher:
     """Desired fields of Redis hashes and the means to write them."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, seal: Seal | None = None) -> None:
         self._redis = redis
+        self._seal = seal
         self._desired: dict[tuple[str, str], Publication] = {}
 
     async def publish(self, publications: tuple[Publication, ...]) -> None:
         """Write what changed since the last time; after a RedisError the rest is still to be written."""
-        for item in publications:
+        for item in self._closed(publications):
             if self._is_current(item):
                 continue
             await self._write(item)
@@ -40,12 +44,21 @@ class Publisher:
             fields = list(wanted)
             live = await self._redis.hmget(key, fields)
             for field, value in zip(fields, live, strict=True):
-                if value != wanted[field].value:
-                    await self._write(wanted[field])
+                item = wanted[field]
+                # What was published while we read is newer than what we compare with.
+                if value != item.value and self._desired.get((key, field)) is item:
+                    await self._write(item)
                     repaired += 1
         if repaired:
             logger.warning("redis had lost publications", extra={"repaired": repaired})
         return repaired
+
+    def _closed(self, publications: tuple[Publication, ...]) -> Iterator[Publication]:
+        for item in publications:
+            if not item.sealed or item.value is None:
+                yield item
+            elif self._seal:
+                yield replace(item, value=self._seal.close(item.value, about=item.field))
 
     def _is_current(self, item: Publication) -> bool:
         known = self._desired.get((item.key, item.field))

@@ -20,10 +20,10 @@ from operators.runtime import signals
 from operators.runtime.cache import InvalidResource
 from operators.runtime.context import Context
 from operators.runtime.executor import refuse
+from operators.runtime.informer import POOL_KIND
 from operators.runtime.metrics import QUEUE_DEPTH, QUEUE_WAIT_SECONDS, RECONCILE_SECONDS, RECONCILES, SWEEPS
 from operators.runtime.platform import PlatformFile, tell
 from operators.runtime.queue import WorkQueue
-from operators.runtime.watch import POOL_KIND
 
 Key = tuple[str, str, str]
 MODELS = "Models"
@@ -76,7 +76,7 @@ class Reconciler:
             return
         await self._queue.add(key)
         cache = self._context.cache
-        if not cache.bound:
+        if not cache.indexed:
             return
         if kind == "Channel":
             await self._wake_streams_of(namespace, name)

@@ -12,6 +12,7 @@ from operators.core.plan import Manifest, ObjectRef
 from operators.runtime.client import KubeClient
 
 FRESH_SECONDS = 60.0
+ABSENT_SECONDS = 1.0
 MOST = 10_000
 
 
@@ -22,6 +23,7 @@ class Secrets:
         self._client = client
         self._clock = clock
         self._known: OrderedDict[tuple[str, str], tuple[float, Manifest]] = OrderedDict()
+        self._absent: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     async def get(self, namespace: str, name: str, *, fresh: bool = False) -> Manifest | None:
         """The Secret, or None; only one that exists is remembered. `fresh` asks in any case."""
@@ -29,16 +31,25 @@ class Secrets:
         known = self._known.get(key)
         if known and not fresh and self._clock() - known[0] < FRESH_SECONDS:
             return known[1]
+        asked = self._clock()
         found = await self._client.get(ObjectRef("v1", "Secret", namespace, name))
+        if found is None:
+            self._note_absent(key, asked)
         if found is None or found["metadata"].get("deletionTimestamp"):
             self._known.pop(key, None)
             return None
         self.put(found)
         return found
 
+    def was_absent(self, namespace: str, name: str) -> bool:
+        """Whether a look within the last `ABSENT_SECONDS` found no such Secret."""
+        asked = self._absent.get((namespace, name))
+        return asked is not None and self._clock() - asked < ABSENT_SECONDS
+
     def put(self, secret: Manifest) -> None:
         """A Secret as the API server answered it."""
         key = (secret["metadata"]["namespace"], secret["metadata"]["name"])
+        self._absent.pop(key, None)
         self._known[key] = (self._clock(), secret)
         self._known.move_to_end(key)
         if len(self._known) > MOST:
@@ -47,3 +58,9 @@ class Secrets:
     def forget(self, namespace: str, name: str) -> None:
         """Look again next time."""
         self._known.pop((namespace, name), None)
+
+    def _note_absent(self, key: tuple[str, str], asked: float) -> None:
+        self._absent[key] = asked
+        self._absent.move_to_end(key)
+        while asked - next(iter(self._absent.values())) >= ABSENT_SECONDS:
+            self._absent.popitem(last=False)

@@ -17,6 +17,7 @@ class OperatorSettings(BaseSettings):
     listen_port: int = Field(8080, ge=1, le=65535)
     platform_file: Path = Path("/etc/haat/platform/platform.yaml")
     redis_url: str = "redis://127.0.0.1:6379/0"
+    seal_key: str = Field("", description="Closes stream keys for ingest; without it there is no SRT.")
     log_level: str = "INFO"
     workers: int = Field(16, ge=1, le=256)
     watch_namespaces: str = Field("", description="Comma-separated namespaces; empty: the whole cluster.")

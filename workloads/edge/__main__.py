@@ -2,6 +2,7 @@
 
 from workloads.common import redis, service
 from workloads.common.health import Readiness
+from workloads.common.origins import Origins
 from workloads.edge.app import App
 from workloads.edge.cache import CoalescingCache
 from workloads.edge.channels import Channels
@@ -9,7 +10,6 @@ from workloads.edge.config import EdgeSettings
 from workloads.edge.lobby import Lobby
 from workloads.edge.media import Media
 from workloads.edge.metrics import Metrics
-from workloads.edge.origins import Origins
 from workloads.edge.studio import Studio
 from workloads.edge.upstream import Upstream
 from workloads.edge.web import Web

@@ -11,7 +11,7 @@ import re
 from redis.asyncio import Redis
 from starlette.responses import Response
 
-from workloads.edge.directory import Directory, DirectoryUnavailable
+from workloads.common.directory import Directory, DirectoryUnavailable
 from workloads.edge.policy import is_stream_id
 from workloads.edge.web import Receive, Scope, Send, Web
 

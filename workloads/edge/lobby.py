@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from workloads.edge.origins import KEY
+from workloads.common.origins import KEY
 
 KNOCKS = "haat:knocks"
 HOLD_SECONDS, LOOK_SECONDS, KNOCK_SECONDS = 60.0, 0.5, 3.0

@@ -8,12 +8,12 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from workloads.common.directory import DirectoryUnavailable
+from workloads.common.origins import NotLive, Origins, UnknownStream
 from workloads.common.problem import Problem
 from workloads.edge import policy
 from workloads.edge.cache import CacheFull, CoalescingCache, Entry
-from workloads.edge.directory import DirectoryUnavailable
 from workloads.edge.metrics import Metrics
-from workloads.edge.origins import NotLive, Origins, UnknownStream
 from workloads.edge.policy import Kind, Target
 from workloads.edge.upstream import OriginAway, Upstream
 

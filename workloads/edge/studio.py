@@ -8,9 +8,9 @@ import logging
 from starlette.requests import Request
 from starlette.responses import Response
 
+from workloads.common.directory import DirectoryUnavailable
+from workloads.common.origins import NotLive, Origins, UnknownStream
 from workloads.common.problem import Problem
-from workloads.edge.directory import DirectoryUnavailable
-from workloads.edge.origins import NotLive, Origins, UnknownStream
 from workloads.edge.policy import is_stream_id
 from workloads.edge.upstream import OriginAway, Upstream
 

@@ -1,26 +1,40 @@
 """Entry point: `python -m workloads.ingest`."""
 
+import asyncio
+
 from starlette.applications import Starlette
 
 from workloads.common import health, redis, service
+from workloads.common.publication.names import StreamKeys
+from workloads.common.publication.routes import Routes
+from workloads.common.sealed import Seal
 from workloads.ingest.config import IngestSettings
 from workloads.ingest.metrics import Metrics
-from workloads.ingest.routes import Routes
 from workloads.ingest.server import RtmpServer
+from workloads.ingest.srt.server import SrtServer
 
 
 def main() -> None:
-    """Serve RTMP on `HAAT_RTMP_PORT` and health on `HAAT_LISTEN_PORT` until SIGTERM."""
+    """Serve RTMP on `HAAT_RTMP_PORT`, SRT on `HAAT_SRT_PORT` and health on `HAAT_LISTEN_PORT` until SIGTERM."""
     settings = IngestSettings()
 
     async def serve() -> None:
         store = redis.connect(settings.redis_url, retries=1)
-        server = RtmpServer(settings, Routes(store), Metrics())
-        await server.start()
+        routes, metrics = Routes(store), Metrics()
+        servers: list[RtmpServer | SrtServer] = [RtmpServer(settings, routes, metrics)]
+        if settings.srt_port and settings.seal_key:
+            keys = StreamKeys(store, Seal(settings.seal_key))
+            servers.append(SrtServer(settings, routes, keys, metrics))
+        for server in servers:
+            await server.start()
         readiness = health.Readiness()
         readiness.started = True
+
+        async def drain() -> None:
+            await asyncio.gather(*(server.close() for server in servers))
+
         try:
-            await service.serve(Starlette(routes=health.routes(readiness)), settings, readiness, on_drain=server.close)
+            await service.serve(Starlette(routes=health.routes(readiness)), settings, readiness, on_drain=drain)
         finally:
             await store.aclose()
 

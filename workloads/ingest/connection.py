@@ -11,10 +11,10 @@ import time
 from collections.abc import Coroutine
 from typing import Any, cast
 
+from workloads.common.publication.relay import PublishRefused, Relay
+from workloads.common.publication.routes import Routes
 from workloads.ingest.config import IngestSettings
 from workloads.ingest.metrics import Metrics
-from workloads.ingest.relay import PublishRefused, Relay
-from workloads.ingest.routes import Routes
 from workloads.ingest.session import Media, ProtocolError, PublishEnd, PublishRequest, Session
 
 _LINGER_SECONDS = 0.3

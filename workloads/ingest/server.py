@@ -2,10 +2,10 @@
 
 import asyncio
 
+from workloads.common.publication.routes import Routes
 from workloads.ingest.config import IngestSettings
 from workloads.ingest.connection import Connection
 from workloads.ingest.metrics import Metrics
-from workloads.ingest.routes import Routes
 
 _CLOSE_TIMEOUT_SECONDS = 5.0
 

@@ -13,6 +13,8 @@ from workloads.transcoder.hosted import Streams
 from workloads.transcoder.origin import Receive, Scope, Send
 from workloads.transcoder.studio import studio
 
+_MEDIA_PREFIXES = ("/hls/", "/frames/")
+
 
 class App:
     """ASGI application: media requests go to the stream's origin without passing through a framework."""
@@ -22,8 +24,8 @@ class App:
         self._control = control
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Route by the path: `/hls/<ns>/<name>/…`, or everything else."""
-        if scope["type"] != "http" or not scope["path"].startswith("/hls/"):
+        """Route by the path: `/hls/<ns>/<name>/…`, `/frames/<ns>/<name>/…`, or everything else."""
+        if scope["type"] != "http" or not scope["path"].startswith(_MEDIA_PREFIXES):
             await self._control(scope, receive, send)
             return
         hosted = self._streams.find(stream_of(scope["path"]))
@@ -31,12 +33,14 @@ class App:
             response = problem.problem_response(404, "unknown_stream", "This pod does not serve this stream.")
             response.headers["cache-control"] = "no-store"
             await response(scope, receive, send)
-        else:
+        elif scope["path"].startswith("/hls/"):
             await hosted.origin(scope, receive, send)
+        else:
+            await hosted.frames(scope, receive, send)
 
 
 def stream_of(path: str) -> str:
-    """The stream id in `/hls/<ns>/<name>/…`; of a shorter path, something that is no id."""
+    """The stream id in `/hls/<ns>/<name>/…` or `/frames/<ns>/<name>…`; of a shorter path, something that is no id."""
     return "/".join(path.split("/", 4)[2:4])
 
 

@@ -13,9 +13,9 @@ import resource
 from collections import deque
 from collections.abc import Callable
 
-from workloads.transcoder.boxes import BoxError
+from workloads.common.cmaf.boxes import BoxError
+from workloads.common.cmaf.fragment import Fragment, FragmentReader, Init
 from workloads.transcoder.command import EncodePlan, build
-from workloads.transcoder.fragment import Fragment, FragmentReader, Init
 
 FLUSH_TIMEOUT_SECONDS = 2.0
 _PIPE_BYTES = 1024 * 1024

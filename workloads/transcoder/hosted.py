@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from workloads.common.heartbeat import Heartbeat
 from workloads.common.problem import Problem
 from workloads.transcoder.config import StreamKey, StreamSpec, TranscoderSettings
+from workloads.transcoder.frames import Frames
 from workloads.transcoder.metrics import Metrics
 from workloads.transcoder.origin import Origin
 from workloads.transcoder.publish import Publisher
@@ -40,6 +41,7 @@ class Hosted:
         self.stream = Stream(spec, window_seconds=settings.dvr_seconds, max_bytes=settings.max_window_bytes)
         self.publisher = Publisher(self.stream, settings, tools.ffmpeg, tools.metrics)
         self.origin = Origin(self.stream, tools.metrics)
+        self.frames = Frames(self.stream, tools.metrics)
         self.own_key = own_key
         self.on_transition: Callable[[], None] = lambda: None
         self._metrics = tools.metrics

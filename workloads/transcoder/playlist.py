@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from workloads.transcoder.rendition import MEDIA_EPOCH_SECONDS, Part, Rendition, Segment
+from workloads.common.mediatime import MEDIA_EPOCH_SECONDS
+from workloads.transcoder.rendition import Part, Rendition, Segment
 
 VERSION = 9
 AUDIO_GROUP = "audio"

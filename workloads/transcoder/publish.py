@@ -14,11 +14,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from workloads.common import flv
+from workloads.common.cmaf.fragment import Fragment, Init
 from workloads.common.problem import Problem
 from workloads.transcoder.command import EncodePlan
 from workloads.transcoder.config import TranscoderSettings
 from workloads.transcoder.encoder import Encoder, EncoderError, Sink
-from workloads.transcoder.fragment import Fragment, Init
 from workloads.transcoder.ladder import choose
 from workloads.transcoder.metrics import Metrics
 from workloads.transcoder.source import Probe
@@ -27,6 +27,7 @@ from workloads.transcoder.stream import Stream
 STALL_SECONDS = 10.0
 SILENCE_SECONDS = 40.0
 MAX_BACKLOG_SECONDS = 10.0
+PROTOCOLS = ("rtmp", "srt", "whip", "pull")
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class Publisher:
     async def handle(self, request: Request) -> Response:
         """The endpoint; raises Problem 409 or 503 before and 400 or 502 after the publisher was accepted."""
         self._admit()
+        self._stream.protocol = _protocol(request)
         session = Session(
             self._stream,
             self._settings,
@@ -80,6 +82,7 @@ class Publisher:
         if self._current:
             self._current.cancel()
             await asyncio.wait([self._current], timeout=5)
+        self._stream.close_feeds()
 
     async def ended(self) -> None:
         """Wait until the current publisher has gone by itself."""
@@ -199,6 +202,12 @@ async def _body(request: Request) -> AsyncIterator[bytes]:
             return
         if data:
             yield data
+
+
+def _protocol(request: Request) -> str:
+    """What the host speaks with ingest, for people to read."""
+    value = request.headers.get("haat-protocol", "rtmp")
+    return value if value in PROTOCOLS else "rtmp"
 
 
 def _backlog_seconds(request: Request) -> float:

@@ -10,10 +10,8 @@ import math
 from collections import deque
 from dataclasses import dataclass, field
 
-from workloads.transcoder.fragment import Fragment, Init, pack_chunk
-
-MEDIA_EPOCH_SECONDS = 1_735_689_600
-"""2025-01-01T00:00:00Z. Media time is wall-clock time since then."""
+from workloads.common.cmaf.fragment import Fragment, Init, pack_chunk
+from workloads.common.mediatime import MEDIA_EPOCH_SECONDS
 
 MSN_PER_SECOND = 2
 RETAINED_SEGMENTS = 3

@@ -8,12 +8,14 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from workloads.common.cmaf.fragment import Fragment, Init
+from workloads.common.mediatime import MEDIA_EPOCH_SECONDS
 from workloads.transcoder.command import AUDIO, EncodePlan
 from workloads.transcoder.config import Ladder, StreamSpec
-from workloads.transcoder.fragment import Fragment, Init
+from workloads.transcoder.feed import Feed
 from workloads.transcoder.ladder import EncodedRung
 from workloads.transcoder.playlist import Variant
-from workloads.transcoder.rendition import MEDIA_EPOCH_SECONDS, Grid, Rendition, initial_msn
+from workloads.transcoder.rendition import Grid, Rendition, initial_msn
 from workloads.transcoder.source import Meter, Source
 
 _GAP_SECONDS = 0.05
@@ -40,6 +42,7 @@ class Stream:
         self.max_bytes = max_bytes
         self.retired = False
         self.renditions: dict[str, Rendition] = {}
+        self.feeds: dict[str, Feed] = {}
         self.rungs: dict[str, EncodedRung] = {}
         self.source = Source()
         self.input = Meter()
@@ -115,6 +118,7 @@ class Stream:
                 )
             rendition.part_seconds, rendition.max_bytes = plan.ladder.part_seconds, per_rendition
             rendition.begin(grid)
+            self.feeds.setdefault(name, Feed(video=name != AUDIO)).begin()
             self.output[name] = Meter()
 
     def media_arrived(self, size: int, frames: int) -> None:
@@ -127,7 +131,9 @@ class Stream:
         rendition = self.renditions[name]
         if isinstance(item, Init):
             rendition.add_init(item)
+            self.feeds[name].add_init(item)
             return
+        self.feeds[name].add(item)
         self.output[name].add(len(item.data), len(item.samples))
         if rendition.add(item):
             self._changed(name)
@@ -144,6 +150,12 @@ class Stream:
         """Another pod has the stream now: whoever waits is told at once."""
         self.retired = True
         self._wake(*self._waiters)
+        self.close_feeds()
+
+    def close_feeds(self) -> None:
+        """Whoever reads frames here has to look elsewhere."""
+        for feed in self.feeds.values():
+            feed.close()
 
     def variants(self) -> list[Variant]:
         """Video renditions, largest first, as the multivariant playlist lists them."""
@@ -190,6 +202,7 @@ class Stream:
         kept = {AUDIO, *plan.names, *(rung.name for rung in plan.ladder.rungs)}
         for name in self.renditions.keys() - kept:
             del self.renditions[name]
+            self.feeds.pop(name).close()
             self.output.pop(name, None)
             self._wake(name)
 

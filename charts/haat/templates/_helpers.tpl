@@ -25,6 +25,27 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 {{- if .root.Values.ha.enabled }}{{ max (int .section.replicas) (int .root.Values.ha.replicas) }}{{ else }}{{ int .section.replicas }}{{ end }}
 {{- end }}
 
+{{/* Yes for a service whose replicas the operators write (capacity): root, component, section. */}}
+{{- define "haat.scaledForSales" -}}
+{{- if and (hasKey (.root.Values.capacity | default dict) .component) (gt (int (include "haat.replicas" .)) 0) }}yes{{ end }}
+{{- end }}
+
+{{/* The platform file's `capacity`: what stands without a sale is the replicas of the service's own section. */}}
+{{- define "haat.capacity" -}}
+{{- $found := dict }}
+{{- range $name, $limits := .Values.capacity }}
+{{- $c := dict "root" $ "component" $name "section" (index $.Values $name) }}
+{{- if include "haat.scaledForSales" $c }}
+{{- $least := int (include "haat.replicas" $c) }}
+{{- if gt $least (int $limits.max) }}
+{{- fail (printf "capacity.%s.max is %d, below the %d replicas of %s" $name (int $limits.max) $least $name) }}
+{{- end }}
+{{- $_ := set $found $name (dict "rpsPerReplica" (int $limits.rpsPerReplica) "min" $least "max" (int $limits.max) "autoscaler" $limits.autoscaler) }}
+{{- end }}
+{{- end }}
+{{- toYaml $found }}
+{{- end }}
+
 {{- define "haat.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: 10001
@@ -143,4 +164,15 @@ topologySpreadConstraints:
 startupProbe: { httpGet: { path: /healthz, port: http }, periodSeconds: 1, failureThreshold: 90, timeoutSeconds: 2 }
 readinessProbe: { httpGet: { path: /readyz, port: http }, periodSeconds: 2, failureThreshold: 2, timeoutSeconds: 2 }
 livenessProbe: { httpGet: { path: /healthz, port: http }, periodSeconds: 10, failureThreshold: 3, timeoutSeconds: 3 }
+{{- end }}
+
+{{/* What seals stream keys between the operators and ingest; without it there is no SRT. */}}
+{{- define "haat.sealEnv" }}
+- { name: HAAT_SEAL_KEY, valueFrom: { secretKeyRef: { name: {{ .Values.auth.existingSecret | default "haat-auth" }}, key: seal-key, optional: true } } }
+{{- end }}
+
+{{- define "haat.srtEnv" }}
+- { name: HAAT_SRT_PORT, value: "9710" }
+- { name: HAAT_SRT_LATENCY_MS, value: {{ .Values.srt.latencyMs | quote }} }
+{{- include "haat.sealEnv" . }}
 {{- end }}

@@ -1,5 +1,6 @@
 {{/*
-A Deployment with its Service and, with more than one replica, a disruption budget.
+A Deployment with its Service and, where there may be more than one replica, a disruption budget. The replicas of what
+`capacity` names are the operators' field: they stand at this section's number, and higher for sales.
 root, component, section (its values), command; optional: image, single (never two), recreate, env, ports, account,
 automount, mounts, volumes, priority.
 */}}
@@ -7,6 +8,7 @@ automount, mounts, volumes, priority.
 {{- $root := .root }}
 {{- $replicas := int (include "haat.replicas" .) }}
 {{- if .single }}{{ $replicas = min 1 (int .section.replicas) }}{{ end }}
+{{- $scaled := include "haat.scaledForSales" . }}
 {{- $image := .image | default $root.Values.images.workloads }}
 {{- $pod := dict "root" $root "component" .component "section" .section "priority" (.priority | default "service") }}
 apiVersion: apps/v1
@@ -16,7 +18,9 @@ metadata:
   namespace: {{ $root.Release.Namespace }}
   labels: {{- include "haat.labels" . | nindent 4 }}
 spec:
+  {{- if not $scaled }}
   replicas: {{ $replicas }}
+  {{- end }}
   revisionHistoryLimit: 3
   selector:
     matchLabels: {{- include "haat.selector" . | nindent 6 }}
@@ -75,7 +79,7 @@ spec:
   selector: {{- include "haat.selector" . | nindent 4 }}
   ports:
     - { name: http, port: 8080, targetPort: http, protocol: TCP }
-{{- if gt $replicas 1 }}
+{{- if or (gt $replicas 1) $scaled }}
 ---
 apiVersion: policy/v1
 kind: PodDisruptionBudget

@@ -11,11 +11,12 @@ import socket
 from typing import Any
 
 from hack.devcluster.apiserver import errors as err
-from hack.devcluster.apiserver.store import Store
+from hack.devcluster.apiserver.store import Store, Stored
 
 Obj = dict[str, Any]
 _NODE_PORTS = (30000, 32767)
 _TRIES = 200
+_KEPT = 256
 
 
 class ServiceAllocator:
@@ -25,6 +26,7 @@ class ServiceAllocator:
         self._store = store
         self._network = ipaddress.ip_network(cidr)
         self._next = 0
+        self._held: dict[str, tuple[int, str, tuple[tuple[int, str], ...]]] = {}
 
     def _used(self, namespace: str, name: str) -> tuple[set[str], set[tuple[int, str]]]:
         ips: set[str] = set()
@@ -32,13 +34,13 @@ class ServiceAllocator:
         for stored in self._store.collection("services").scan():
             if (stored.namespace, stored.name) == (namespace, name):
                 continue
-            spec = stored.load().get("spec") or {}
-            ips.add(spec.get("clusterIP", ""))
-            ports |= {
-                (port["nodePort"], port.get("protocol", "TCP"))
-                for port in spec.get("ports") or ()
-                if port.get("nodePort")
-            }
+            held = self._held.get(stored.uid)
+            if held is None or held[0] != stored.version:
+                held = self._held[stored.uid] = (stored.version, *_taken(stored))
+            ips.add(held[1])
+            ports.update(held[2])
+        if len(self._held) > 2 * len(ips) + _KEPT:
+            self._held.clear()
         return ips, ports
 
     def fill(self, obj: Obj, old: Obj | None) -> None:
@@ -108,6 +110,15 @@ class ServiceAllocator:
             else:
                 port["nodePort"] = _free_port(used, protocol)
             used.add((port["nodePort"], protocol))
+
+
+def _taken(stored: Stored) -> tuple[str, tuple[tuple[int, str], ...]]:
+    """Address and node ports of a Service; read once a version, since each new Service looks at all others."""
+    spec = stored.load().get("spec") or {}
+    found = [
+        (port["nodePort"], port.get("protocol", "TCP")) for port in spec.get("ports") or () if port.get("nodePort")
+    ]
+    return spec.get("clusterIP", ""), tuple(found)
 
 
 def _families(spec: Obj) -> None:

@@ -5,17 +5,17 @@ from operators.channel import names
 from operators.channel.children.schedule import SCHEDULE_FILE
 from operators.channel.keys import STREAM_KEY
 from operators.core.children import (
-    RESTRICTED_CONTAINER,
-    RESTRICTED_POD,
+    SCRAPE,
     child,
     http_probe,
     labels,
-    pod_identity_env,
+    pull_secrets,
     selector,
+    workload_container,
+    workload_pod,
 )
 from operators.core.plan import Manifest
 from operators.core.platform import Platform
-from operators.livestream.children.workload import HTTP_PORT
 
 SCHEDULE_DIR, KEY_DIR = "/etc/haat/schedule", "/etc/haat/keys"
 GRACE_SECONDS = 30
@@ -23,51 +23,29 @@ GRACE_SECONDS = 30
 
 def build_playout(channel: Channel, platform: Platform, *, key_secret: str) -> Manifest:
     """The Deployment. Recreate, because a second playout would be a second publisher."""
-    size = platform.sizes.playout
-    scrape = {"prometheus.io/scrape": "true", "prometheus.io/port": str(HTTP_PORT)}
-    container = {
-        "name": "playout",
-        "image": platform.images.workloads,
-        "imagePullPolicy": platform.images.pull_policy,
-        "command": ["python", "-m", "workloads.playout"],
-        "env": [*pod_identity_env(), *_environment(channel, platform)],
-        "ports": [{"name": "http", "containerPort": HTTP_PORT, "protocol": "TCP"}],
-        "startupProbe": http_probe("/healthz", period=1, failures=60),
-        "readinessProbe": http_probe("/readyz", period=2, failures=3),
-        "livenessProbe": http_probe("/healthz", period=10, failures=3),
-        "resources": {
-            "requests": {"cpu": size.cpu, "memory": size.memory},
-            "limits": {"memory": size.memory_limit},
-        },
-        "securityContext": RESTRICTED_CONTAINER,
-        "volumeMounts": [
+    container = workload_container(
+        platform,
+        component="playout",
+        size=platform.sizes.playout,
+        env=_environment(channel, platform),
+        mounts=[
             {"name": "schedule", "mountPath": SCHEDULE_DIR, "readOnly": True},
             {"name": "keys", "mountPath": KEY_DIR, "readOnly": True},
-            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - an emptyDir of the pod's own
         ],
-    }
-    pod = {
-        "serviceAccountName": names.account(channel),
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "securityContext": RESTRICTED_POD,
-        "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "containers": [container],
-        "volumes": [
+        readiness=http_probe("/readyz", period=2, failures=3),
+    )
+    key = {"secretName": key_secret, "items": [{"key": STREAM_KEY, "path": STREAM_KEY}]}
+    pod = workload_pod(
+        container,
+        grace_seconds=GRACE_SECONDS,
+        account=names.account(channel),
+        volumes=[
             {"name": "schedule", "configMap": {"name": names.schedule(channel)}},
-            {
-                "name": "keys",
-                "secret": {"secretName": key_secret, "items": [{"key": STREAM_KEY, "path": STREAM_KEY}]},
-            },
-            {"name": "tmp", "emptyDir": {}},
+            {"name": "keys", "secret": key},
         ],
-        **({"priorityClassName": platform.priority_class} if platform.priority_class else {}),
-        **(
-            {"imagePullSecrets": [{"name": name} for name in platform.images.pull_secrets]}
-            if platform.images.pull_secrets
-            else {}
-        ),
-    }
+        priorityClassName=platform.priority_class,
+        imagePullSecrets=pull_secrets(platform),
+    )
     return child(
         channel,
         api_version="apps/v1",
@@ -78,7 +56,7 @@ def build_playout(channel: Channel, platform: Platform, *, key_secret: str) -> M
             "replicas": 1,
             "strategy": {"type": "Recreate"},
             "selector": {"matchLabels": selector(channel, "playout")},
-            "template": {"metadata": {"labels": labels(channel, "playout"), "annotations": scrape}, "spec": pod},
+            "template": {"metadata": {"labels": labels(channel, "playout"), "annotations": SCRAPE}, "spec": pod},
         },
     )
 
@@ -97,8 +75,6 @@ def build_playout_budget(channel: Channel) -> Manifest:
 
 def _environment(channel: Channel, platform: Platform) -> list[dict[str, str]]:
     values = {
-        "HAAT_LISTEN_PORT": str(HTTP_PORT),
-        "HAAT_REDIS_URL": platform.redis_url,
         "HAAT_CHANNEL": channel.id,
         "HAAT_SCHEDULE_FILE": f"{SCHEDULE_DIR}/{SCHEDULE_FILE}",
         "HAAT_STREAM_KEY_FILE": f"{KEY_DIR}/{STREAM_KEY}",

@@ -3,11 +3,10 @@ reached by monitoring only, and may fetch films from the world but not from the 
 
 from operators.api import Channel
 from operators.channel import names
-from operators.core.children import child, selector
+from operators.core.children import HTTP_PORT, child, selector
 from operators.core.plan import Manifest
 from operators.core.platform import Platform
 from operators.livestream.children.policies import namespace
-from operators.livestream.children.workload import HTTP_PORT
 
 LINK_LOCAL = (("0.0.0.0/0", "169.254.0.0/16"), ("::/0", "fe80::/10"))
 

@@ -1,18 +1,22 @@
 """Routes of a Channel: an HTTPRoute on the Gateway that it names, an Ingress for a host name of its own, or nothing,
-because the platform's Ingress leads `/c/` to the edge already."""
+because the platform's Ingress leads `/c/` to the edge already.
+
+On a host of its own the whole platform is served, since the page asks it for everything; rooms add their own paths.
+"""
 
 from typing import Any
 
 from operators.api import Channel
 from operators.channel import names
 from operators.core.capabilities import Capabilities
-from operators.core.children import child
+from operators.core.children import HTTP_PORT, child, gateway_parent
 from operators.core.conditions import Fact
 from operators.core.plan import Manifest
 from operators.core.platform import Platform
-from operators.livestream.children.workload import HTTP_PORT
 
 EDGE = "edge"
+SERVICES = {"/api/v1/session": "identity", "/api/v1": "commerce", "/": EDGE}
+"""What is served on a host: path -> Service of the platform's namespace, as in the chart's Ingress."""
 
 
 def build_routes(channel: Channel, platform: Platform, capabilities: Capabilities) -> list[Manifest]:
@@ -20,57 +24,70 @@ def build_routes(channel: Channel, platform: Platform, capabilities: Capabilitie
     delivery = channel.spec.delivery
     if delivery.gateway_ref is not None:
         return [_http_route(channel, platform)] if capabilities.gateway else []
-    return [_edge_service(channel, platform), _ingress(channel, platform)] if delivery.hostname else []
+    if not delivery.hostname:
+        return []
+    return [*(_service(channel, platform, name) for name in SERVICES.values()), _ingress(channel, platform)]
 
 
-def routed(channel: Channel, capabilities: Capabilities, live: Manifest | None) -> Fact:
+def routed(channel: Channel, platform: Platform, capabilities: Capabilities, live: Manifest | None) -> Fact:
     """The condition `Routed`; `live` is the HTTPRoute or Ingress as it is."""
     delivery = channel.spec.delivery
     if delivery.gateway_ref is not None:
         if not capabilities.gateway:
             message = "delivery.gatewayRef is set, but the cluster does not serve gateway.networking.k8s.io/v1."
             return Fact("Routed", False, "GatewayNotServed", message)
-        return _of_gateway(delivery.gateway_ref.name, live)
+        return _of_gateway(channel, platform, live)
     if not delivery.hostname:
         return Fact("Routed", True, "SharedIngress", f"The platform's Ingress serves /c/{channel.spec.slug}.")
     return Fact("Routed", True, "IngressExists") if live else Fact("Routed", False, "Creating")
 
 
-def _of_gateway(gateway: str, live: Manifest | None) -> Fact:
+def _of_gateway(channel: Channel, platform: Platform, live: Manifest | None) -> Fact:
+    """What the Gateway says of the route as it is now; what it said of an older one counts for nothing."""
     if live is None:
         return Fact("Routed", False, "Creating")
+    wanted = gateway_parent(channel)
+    gateway, space = f"{wanted['namespace']}/{wanted['name']}", channel.metadata.namespace
     for parent in (live.get("status") or {}).get("parents") or ():
-        conditions = {item.get("type"): item for item in parent.get("conditions") or ()}
+        if not _is_parent(parent.get("parentRef") or {}, wanted, space):
+            continue
+        conditions = {item.get("type"): item for item in parent.get("conditions") or () if _is_fresh(item, live)}
         for name in ("Accepted", "ResolvedRefs"):
             found = conditions.get(name)
             if found and found.get("status") == "False":
-                return Fact("Routed", False, str(found.get("reason") or name), str(found.get("message") or ""))
+                reason = str(found.get("reason") or "RouteRefused")
+                words = f"Gateway {gateway}: {found.get('message') or reason} {_hint(reason, space, platform)}"
+                return Fact("Routed", False, reason, words.strip())
         if (conditions.get("Accepted") or {}).get("status") == "True":
             return Fact("Routed", True, "RouteAccepted")
-    return Fact("Routed", False, "WaitingForGateway", f"Gateway {gateway} has not taken the route over yet.")
+    message = (
+        f"Gateway {gateway} has not answered yet. It must exist, have a controller, and allow routes from {space}."
+    )
+    return Fact("Routed", False, "WaitingForGateway", message)
+
+
+def _is_parent(found: dict[str, Any], wanted: dict[str, Any], namespace: str) -> bool:
+    """Whether a status is about the Gateway that we named; without a namespace it is one of the route's own."""
+    same = found.get("name") == wanted["name"] and (found.get("namespace") or namespace) == wanted["namespace"]
+    return bool(same and found.get("sectionName", "") == wanted.get("sectionName", ""))
+
+
+def _is_fresh(condition: dict[str, Any], live: Manifest) -> bool:
+    return int(condition.get("observedGeneration") or 0) >= int(live["metadata"].get("generation") or 0)
+
+
+def _hint(reason: str, namespace: str, platform: Platform) -> str:
+    """What helps against the refusals that come from other namespaces."""
+    if reason == "NotAllowedByListeners":
+        return f"Allow namespace {namespace} in allowedRoutes of its listener."
+    if reason == "RefNotPermitted":
+        return f"Make a ReferenceGrant in namespace {platform.namespace} for HTTPRoutes of namespace {namespace}."
+    return ""
 
 
 def _http_route(channel: Channel, platform: Platform) -> Manifest:
-    delivery = channel.spec.delivery
-    gateway = delivery.gateway_ref
-    parent: dict[str, Any] = {
-        "group": "gateway.networking.k8s.io",
-        "kind": "Gateway",
-        "name": gateway.name if gateway else "",
-        "namespace": (gateway.namespace if gateway else None) or channel.metadata.namespace,
-    }
-    if gateway and gateway.section_name:
-        parent["sectionName"] = gateway.section_name
-    path = "/" if delivery.hostname else f"/c/{channel.spec.slug}"
-    backend = {
-        "group": "",
-        "kind": "Service",
-        "name": EDGE,
-        "namespace": platform.namespace,
-        "port": HTTP_PORT,
-        "weight": 1,
-    }
-    match = {"path": {"type": "PathPrefix", "value": path}}
+    host = channel.spec.delivery.hostname
+    paths = SERVICES if host else {f"/c/{channel.spec.slug}": EDGE}
     return child(
         channel,
         api_version="gateway.networking.k8s.io/v1",
@@ -78,31 +95,50 @@ def _http_route(channel: Channel, platform: Platform) -> Manifest:
         name=names.route(channel),
         component="routes",
         spec={
-            "parentRefs": [parent],
-            **({"hostnames": [delivery.hostname]} if delivery.hostname else {}),
-            "rules": [{"matches": [match], "backendRefs": [backend]}],
+            "parentRefs": [gateway_parent(channel)],
+            **({"hostnames": [host]} if host else {}),
+            "rules": [_rule(path, service, platform) for path, service in paths.items()],
         },
     )
 
 
-def _edge_service(channel: Channel, platform: Platform) -> Manifest:
-    """An Ingress names Services of its own namespace only; this one is another name of the platform's edge."""
+def _rule(path: str, service: str, platform: Platform) -> dict[str, Any]:
+    backend = {
+        "group": "",
+        "kind": "Service",
+        "name": service,
+        "namespace": platform.namespace,
+        "port": HTTP_PORT,
+        "weight": 1,
+    }
+    return {"matches": [{"path": {"type": "PathPrefix", "value": path}}], "backendRefs": [backend]}
+
+
+def _service(channel: Channel, platform: Platform, name: str) -> Manifest:
+    """An Ingress names Services of its own namespace only; this one is another name of the platform's."""
     return child(
         channel,
         api_version="v1",
         kind="Service",
-        name=names.edge(channel),
+        name=names.service(channel, name),
         component="routes",
         spec={
             "type": "ExternalName",
-            "externalName": f"{EDGE}.{platform.namespace}.svc",
+            "externalName": f"{name}.{platform.namespace}.svc",
             "ports": [{"name": "http", "port": HTTP_PORT, "protocol": "TCP"}],
         },
     )
 
 
 def _ingress(channel: Channel, platform: Platform) -> Manifest:
-    backend = {"service": {"name": names.edge(channel), "port": {"name": "http"}}}
+    paths = [
+        {
+            "path": path,
+            "pathType": "Prefix",
+            "backend": {"service": {"name": names.service(channel, service), "port": {"name": "http"}}},
+        }
+        for path, service in SERVICES.items()
+    ]
     return child(
         channel,
         api_version="networking.k8s.io/v1",
@@ -111,11 +147,6 @@ def _ingress(channel: Channel, platform: Platform) -> Manifest:
         component="routes",
         spec={
             "ingressClassName": platform.ingress_class,
-            "rules": [
-                {
-                    "host": channel.spec.delivery.hostname,
-                    "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]},
-                }
-            ],
+            "rules": [{"host": channel.spec.delivery.hostname, "http": {"paths": paths}}],
         },
     )

@@ -5,12 +5,13 @@ may grow out of it: EncodingLadder, TranscoderPool, ModelDeployment, CDNProvider
 because nobody prunes a ConfigMap and a typing mistake must not pass in silence.
 """
 
+from operators.core.platform.capacity import ServiceCapacity, SharedService
 from operators.core.platform.cdn import CdnProvider
 from operators.core.platform.file import Images, Platform, PlatformError, RolloutPolicy, Sizes, parse
 from operators.core.platform.ladder import Ladder, Rung
 from operators.core.platform.model import ModelApp, Runtime
 from operators.core.platform.part import Size
-from operators.core.platform.pool import Buffer, EvictionSafe, Pool, PoolUpdate, PoolWindow
+from operators.core.platform.pool import Buffer, EvictionSafe, Pool, PoolUpdate, PoolWindow, WorkerTemplate
 
 __all__ = [
     "Buffer",
@@ -27,7 +28,10 @@ __all__ = [
     "RolloutPolicy",
     "Rung",
     "Runtime",
+    "ServiceCapacity",
+    "SharedService",
     "Size",
     "Sizes",
+    "WorkerTemplate",
     "parse",
 ]

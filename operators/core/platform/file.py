@@ -6,6 +6,7 @@ from typing import Self
 from pydantic import Field, ValidationError, model_validator
 
 from operators.api.base import seconds
+from operators.core.platform.capacity import ServiceCapacity, SharedService
 from operators.core.platform.cdn import CdnProvider
 from operators.core.platform.ladder import Ladder, Rung
 from operators.core.platform.model import ModelApp
@@ -83,6 +84,7 @@ class Platform(Part):
     ladders: dict[str, Ladder] = Field(default_factory=_default_ladder)
     pools: dict[str, Pool] = Field(default_factory=lambda: {"default": Pool()})
     models: dict[str, ModelApp] = Field(default_factory=dict)
+    capacity: dict[SharedService, ServiceCapacity] = Field(default_factory=dict)
     cdn_providers: dict[str, CdnProvider] = Field(default_factory=dict)
     autoscaling: Autoscaling = Autoscaling()
     network_policies: NetworkPolicies = NetworkPolicies()

@@ -6,11 +6,10 @@ They name namespaces and labels, never addresses; a cluster without a policy eng
 from typing import Any
 
 from operators.api import LiveStream
-from operators.core.children import child, of_component
+from operators.core.children import HTTP_PORT, child, of_component
 from operators.core.plan import Manifest
 from operators.core.platform import Platform
 from operators.livestream import names
-from operators.livestream.children.workload import HTTP_PORT
 from operators.livestream.placement import pooled
 
 

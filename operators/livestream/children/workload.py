@@ -1,18 +1,19 @@
-"""What the stream's two Deployments share: account, security context, volumes and the common environment."""
+"""What the stream's two Deployments share: account, Service, pod template, placement and environment."""
 
 from typing import Any
 
 from operators.api import LiveStream
 from operators.api.common import Resources
-from operators.api.livestream import Hardware
+from operators.core import hardware
 from operators.core.children import (
-    RESTRICTED_CONTAINER,
-    RESTRICTED_POD,
+    HTTP_PORT,
+    SCRAPE,
     child,
-    http_probe,
     labels,
-    pod_identity_env,
+    pull_secrets,
     selector,
+    workload_container,
+    workload_pod,
 )
 from operators.core.plan import Manifest
 from operators.core.platform import Platform, Size
@@ -20,7 +21,6 @@ from operators.livestream import names
 from operators.livestream.children.config import STREAM_FILE
 
 STREAM_DIR = "/etc/haat/stream"
-HTTP_PORT = 8080
 
 
 def build_service_account(stream: LiveStream) -> Manifest:
@@ -67,43 +67,24 @@ def pod_template(
     wanted = {item.name: item.resources for item in stream.spec.template.components}.get(component)
     if wanted is not None:
         size = override(size, wanted)
-    container = {
-        "name": component,
-        "image": platform.images.workloads,
-        "imagePullPolicy": platform.images.pull_policy,
-        "command": ["python", "-m", f"workloads.{component}"],
-        "env": [*pod_identity_env(), *common_env(platform), *env],
-        "ports": [{"name": "http", "containerPort": HTTP_PORT, "protocol": "TCP"}],
-        "startupProbe": http_probe("/healthz", period=1, failures=60),
-        "readinessProbe": http_probe("/readyz", period=1, failures=2),
-        "livenessProbe": http_probe("/healthz", period=10, failures=3),
-        "resources": {
-            "requests": {"cpu": size.cpu, "memory": size.memory},
-            "limits": {"memory": size.memory_limit},
-        },
-        "securityContext": RESTRICTED_CONTAINER,
-        "volumeMounts": [
-            {"name": "stream", "mountPath": STREAM_DIR, "readOnly": True},
-            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - an emptyDir of the pod's own
-            *mounts,
-        ],
-    }
+    transcodes = stream.spec.transcode.hardware.value if component == "transcoder" else ""
+    container = workload_container(
+        platform,
+        component=component,
+        size=size,
+        env=[*stream_env(platform), *hardware.environment(transcodes), *env],
+        mounts=[{"name": "stream", "mountPath": STREAM_DIR, "readOnly": True}, *mounts],
+        devices=hardware.devices(transcodes),
+    )
     return {
         "metadata": _pod_metadata(stream, component),
-        "spec": {
-            "serviceAccountName": names.service_account(stream),
-            "automountServiceAccountToken": False,
-            "enableServiceLinks": False,
-            "securityContext": RESTRICTED_POD,
-            "terminationGracePeriodSeconds": grace_seconds,
-            "containers": [container],
-            "volumes": [
-                {"name": "stream", "configMap": {"name": names.config_map(stream)}},
-                {"name": "tmp", "emptyDir": {}},
-                *volumes,
-            ],
+        "spec": workload_pod(
+            container,
+            grace_seconds=grace_seconds,
+            account=names.service_account(stream),
+            volumes=[{"name": "stream", "configMap": {"name": names.config_map(stream)}}, *volumes],
             **_placement(stream, platform, component),
-        },
+        ),
     }
 
 
@@ -119,15 +100,14 @@ def override(size: Size, wanted: Resources) -> Size:
 def _pod_metadata(stream: LiveStream, component: str) -> dict[str, Any]:
     """Labels of ours win over the tenant's: selectors and watches depend on them."""
     template = stream.spec.template
-    scrape = {"prometheus.io/scrape": "true", "prometheus.io/port": str(HTTP_PORT)}
     return {
         "labels": template.pod_labels | labels(stream, component),
-        "annotations": template.pod_annotations | scrape,
+        "annotations": template.pod_annotations | SCRAPE,
     }
 
 
 def _placement(stream: LiveStream, platform: Platform, component: str) -> dict[str, Any]:
-    """Where the pods may run. Members that nobody wants are left out, so that the template stays as it was."""
+    """Where the pods may run."""
     template, transcode = stream.spec.template, stream.spec.transcode
     match = {"labelSelector": {"matchLabels": selector(stream, component)}}
     spread = [
@@ -138,30 +118,29 @@ def _placement(stream: LiveStream, platform: Platform, component: str) -> dict[s
         for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
     ]
     tolerations = [{key: value for key, value in item.model_dump().items() if value} for item in template.tolerations]
-    secrets = [*(item.name for item in template.image_pull_secrets), *platform.images.pull_secrets]
-    node_selector = template.node_selector | (_hardware(stream) if component == "transcoder" else {})
+    needed = hardware.node_selector(transcode.hardware.value) if component == "transcoder" else {}
     priority = transcode.priority_class_name if component == "transcoder" else ""
-    wanted: dict[str, Any] = {
+    return {
         "topologySpreadConstraints": [item | match for item in spread],
         "tolerations": tolerations,
-        "nodeSelector": node_selector,
-        "imagePullSecrets": [{"name": name} for name in dict.fromkeys(secrets)],
+        "nodeSelector": template.node_selector | needed,
+        "imagePullSecrets": pull_secrets(platform, *(item.name for item in template.image_pull_secrets)),
         "priorityClassName": priority or platform.priority_class,
     }
-    return {key: value for key, value in wanted.items() if value}
-
-
-def _hardware(stream: LiveStream) -> dict[str, str]:
-    """A transcoder that needs a hardware encoder runs where the node says that it has one."""
-    wanted = stream.spec.transcode.hardware
-    return {"haat.dev/encoder": wanted.value.lower()} if wanted in (Hardware.NVENC, Hardware.VAAPI) else {}
 
 
 def common_env(platform: Platform) -> list[dict[str, Any]]:
-    """Environment of both components."""
+    """Environment of what runs for a stream and is no server, such as the Job at its end."""
     return [
         {"name": "HAAT_LISTEN_PORT", "value": str(HTTP_PORT)},
         {"name": "HAAT_REDIS_URL", "value": platform.redis_url},
+        *stream_env(platform),
+    ]
+
+
+def stream_env(platform: Platform) -> list[dict[str, Any]]:
+    """Environment of everything that belongs to a stream."""
+    return [
         {"name": "HAAT_AUTH_JWKS", "value": platform.auth_jwks},
         {"name": "HAAT_STREAM_FILE", "value": f"{STREAM_DIR}/{STREAM_FILE}"},
     ]

@@ -2,13 +2,15 @@
 
 import asyncio
 import base64
+import hashlib
 import json
 import uuid
 
 import pytest
+from redis.asyncio import Redis
 
 from tests.cluster.operators.conftest import World
-from tests.support.operators import Operator, Tenant, channel
+from tests.support.operators import Operator, Tenant, channel, stream
 from tests.support.servers import eventually
 
 HAAT = "haat.dev/v1alpha1"
@@ -67,6 +69,33 @@ async def test_a_key_is_rotated_on_request_and_both_work_meanwhile(shop: Tenant,
 
     await eventually(taken, seconds=20)
     assert "KeyRotated" in await shop.events("aarong")
+
+
+async def test_another_key_in_the_owners_secret_reaches_the_routes_and_the_old_one_loses_its(
+    shop: Tenant, operator: Operator, world: World
+) -> None:
+    def secret(text: str) -> dict:
+        data = {"stream-key": base64.b64encode(text.encode()).decode()}
+        return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "mine"}, "data": data}
+
+    first, second = f"first-{uuid.uuid4().hex}", f"second-{uuid.uuid4().hex}"
+    await shop.create(secret(first))
+    await shop.create(channel(slug=slug(), ingest={"keySecretRef": {"name": "mine"}}))
+    await shop.create(stream())
+    async with Redis.from_url(world.redis.url, decode_responses=True) as redis:
+
+        async def routed(text: str) -> bool:
+            return bool(await redis.hexists("haat:ingest", hashlib.sha256(text.encode()).hexdigest()))
+
+        await eventually(lambda: routed(first), seconds=20)
+        await shop.delete("v1", "Secret", "mine")
+        await shop.create(secret(second))
+        await shop.patch(HAAT, "Channel", "aarong", {"metadata": {"annotations": {"look": "now"}}})
+
+        async def moved() -> bool:
+            return await routed(second) and not await routed(first)
+
+        await eventually(moved, seconds=20)
 
 
 async def test_the_younger_of_two_channels_with_one_slug_is_refused(shop: Tenant, operator: Operator) -> None:

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from tests.support.servers import RedisServer, eventually, free_port
 from workloads.common.health import Readiness
+from workloads.common.origins import Origins
 from workloads.common.redis import connect
 from workloads.edge.app import App
 from workloads.edge.cache import CoalescingCache
@@ -18,7 +19,6 @@ from workloads.edge.channels import Channels
 from workloads.edge.lobby import Lobby
 from workloads.edge.media import Media
 from workloads.edge.metrics import Metrics
-from workloads.edge.origins import Origins
 from workloads.edge.studio import Studio
 from workloads.edge.upstream import Upstream
 from workloads.edge.web import Web

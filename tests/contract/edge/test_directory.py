@@ -8,9 +8,9 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.support.servers import free_port, redis_server
+from workloads.common import directory as module
+from workloads.common.directory import FRESH_SECONDS, STALE_SECONDS, Directory, DirectoryUnavailable
 from workloads.common.redis import connect
-from workloads.edge import directory as module
-from workloads.edge.directory import FRESH_SECONDS, STALE_SECONDS, Directory, DirectoryUnavailable
 
 
 class Clock:

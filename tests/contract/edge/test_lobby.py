@@ -11,8 +11,8 @@ from redis.asyncio import Redis
 
 from tests.contract.edge.conftest import Edge
 from tests.support.servers import eventually
+from workloads.common.origins import KEY
 from workloads.edge.lobby import KNOCKS
-from workloads.edge.origins import KEY
 
 
 def name() -> str:

@@ -16,9 +16,9 @@ from uvicorn import Config, Server
 
 from tests.contract.edge.conftest import Edge
 from tests.support.servers import eventually, free_port
+from workloads.common.origins import KEY
 from workloads.common.problem import problem_response
 from workloads.edge import studio
-from workloads.edge.origins import KEY
 
 
 async def answer(request: Request) -> Response:

@@ -9,7 +9,7 @@ import pytest
 from hack.testsource import barcode
 from hack.testsource.scene import Scene
 from workloads.common import flv
-from workloads.transcoder.fragment import Fragment, FragmentReader, Init
+from workloads.common.cmaf.fragment import Fragment, FragmentReader, Init
 from workloads.transcoder.source import Probe
 
 

@@ -6,7 +6,6 @@ from operators.core.capabilities import Capabilities
 from operators.core.health import trouble
 from operators.core.platform import Platform
 from operators.core.platform.file import Autoscaling
-from operators.core.pooling import Allocation, Worker
 from operators.core.rejection import ApplyRejected, rejection_of, with_rejection
 from operators.core.scaling import Sample
 from operators.livestream.airtime import seconds_on_air
@@ -209,41 +208,3 @@ def test_a_redundant_stream_moves_to_its_second_transcoder_when_the_first_is_gon
     assert "10.0.0.2" in target()
     children[("Deployment", "launch-transcoder")]["status"] = {"readyReplicas": 1}
     assert "10.0.0.2" in target(transcoder=beat(pod="launch-transcoder-b-abc-1"))
-
-
-POOLED = {"transcode": {"placement": "Pooled"}}
-WORKER = Worker("w1", "http://10.0.0.7:8080", 8, ("shop/launch",))
-PLACE = Allocation("default", "w1", 4, "stream-uid", ("k",), "{}")
-
-
-@pytest.mark.parametrize(
-    ("seen", "capacity", "ingest"),
-    [
-        pytest.param({}, "PoolExhausted", "WorkerNotReady", id="no place"),
-        pytest.param({"allocation": PLACE}, "WorkerLost", "WorkerNotReady", id="its worker is gone"),
-        pytest.param({"allocation": PLACE, "worker": WORKER}, "Allocated", "WorkerNotReady", id="not hosted yet"),
-        pytest.param({"allocation": PLACE, "worker": WORKER, "host": WORKER}, "Allocated", "WorkerReady", id="hosted"),
-    ],
-)
-def test_a_pooled_stream_tells_where_it_stands(seen: dict, capacity: str, ingest: str) -> None:
-    result = plan(stream(**POOLED), observed(**seen), PLATFORM, NOW)
-    reasons = {item["type"]: item["reason"] for item in result.status["conditions"]}
-    assert (reasons["CapacityReserved"], reasons["IngestReady"]) == (capacity, ingest)
-    assert not any(item["metadata"]["name"] == "launch-transcoder" for item in result.applies)
-
-
-def test_a_pooled_stream_wishes_for_its_ladder_and_gives_its_place_back_at_the_end() -> None:
-    wish = plan(stream(**POOLED), observed(holds_channel_key=True), PLATFORM, NOW).wish
-    assert wish is not None
-    assert (wish.pool, wish.units, len(wish.keys)) == ("default", 4, 2)
-    ended = stream(status={"startedAt": "2027-01-15T07:30:00Z", "endedAt": "2027-01-15T07:50:00Z"}, **POOLED)
-    assert plan(ended, observed(allocation=PLACE), PLATFORM, NOW).wish is None
-
-
-def test_a_publisher_is_not_let_go_while_its_stream_moves() -> None:
-    on_air = stream(status={"phase": "Live", "startedAt": "2027-01-15T07:30:00Z"}, **POOLED)
-    moving = plan(on_air, observed(allocation=PLACE, worker=WORKER), PLATFORM, NOW)
-    assert [item for item in moving.publications if item.key == "haat:ingest"] == []
-    old = Worker("w0", "http://10.0.0.6:8080", 8, ("shop/launch",), draining=True)
-    still = plan(on_air, observed(allocation=PLACE, worker=WORKER, host=old), PLATFORM, NOW)
-    assert all("10.0.0.6" in (item.value or "") for item in still.publications if item.key == "haat:ingest")

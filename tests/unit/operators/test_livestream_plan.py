@@ -67,7 +67,10 @@ def live_stream(**status: object) -> object:
     ("status", "spec", "phase", "reason"),
     [
         pytest.param({}, {}, "Interrupted", "", id="media stops"),
-        pytest.param({"interruptedAt": "2027-01-15T07:55:00Z"}, {}, "Interrupted", "", id="still within endAfterIdle"),
+        pytest.param({"interruptedAt": "2027-01-15T07:59:10Z"}, {}, "Interrupted", "", id="expected back"),
+        pytest.param({"interruptedAt": "2027-01-15T07:59:00Z"}, {}, "Standby", "", id="not expected back any more"),
+        pytest.param({"interruptedAt": "2027-01-15T07:55:00Z"}, {"schedule": {"interruptGrace": "6m"}}, "Interrupted", "",
+                     id="expected back for longer"),
         pytest.param({"interruptedAt": "2027-01-15T07:45:00Z"}, {}, "Draining", "Idle", id="idle for too long"),
         pytest.param({}, {"desiredState": "Ended"}, "Draining", "Requested", id="ended by its owner"),
         pytest.param({}, {"schedule": {"endAt": "2027-01-15T07:59:00Z"}}, "Draining", "EndAtReached", id="end time"),
@@ -76,12 +79,65 @@ def live_stream(**status: object) -> object:
             {"endedAt": "2027-01-15T07:50:00Z", "endReason": "Requested"}, {}, "Ended", "Requested", id="drained"
         ),
     ],
-)
+)  # fmt: skip
 def test_phases_after_live(status: dict, spec: dict, phase: str, reason: str) -> None:
     subject = stream(status={"startedAt": "2027-01-15T07:30:00Z", "phase": "Live"} | status, **spec)
     children = applied(plan(stream(), observed(), PLATFORM, NOW))
     result = plan(subject, observed(children=children), PLATFORM, NOW)
     assert (result.status["phase"], result.status["endReason"]) == (phase, reason)
+
+
+def test_the_grace_of_an_interruption_wakes_its_stream() -> None:
+    subject = stream(status={"startedAt": "2027-01-15T07:30:00Z", "phase": "Live"})
+    result = plan(subject, observed(), PLATFORM, NOW)
+    assert result.requeue_after == pytest.approx(60, abs=1)
+
+
+STARTS = {"schedule": {"startAt": "2027-01-15T07:00:00Z"}}
+ENDS = {"schedule": {"startAt": "2027-01-15T07:00:00Z", "endAt": "2027-01-15T07:59:00Z"}}
+SHORT = {"schedule": {"startAt": "2027-01-15T07:00:00Z", "maxDuration": "30m"}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "before", "seen", "phase", "reason"),
+    [
+        pytest.param(ENDS, "Provisioning", {}, "Failed", "FailedToStart", id="never ready until its end"),
+        pytest.param(ENDS, "Pending", {"channel": None}, "Failed", "FailedToStart", id="never accepted until its end"),
+        pytest.param(SHORT, "Provisioning", {}, "Failed", "FailedToStart", id="never ready for as long as it may last"),
+        pytest.param(STARTS, "Provisioning", {}, "Provisioning", "", id="there is still time"),
+        pytest.param({}, "Provisioning", {}, "Provisioning", "", id="it has no time of its own"),
+        pytest.param(ENDS, "Standby", {}, "Draining", "EndAtReached", id="it was ready and nobody came"),
+        pytest.param(ENDS, None, {}, "Draining", "EndAtReached", id="made too late"),
+    ],
+)
+def test_a_stream_that_could_never_be_published_to_has_failed(
+    spec: dict, before: str | None, seen: dict, phase: str, reason: str
+) -> None:
+    subject = stream(status={"phase": before} if before else {}, **spec)
+    result = plan(subject, observed(**seen), PLATFORM, NOW)
+    assert (result.status["phase"], result.status["endReason"]) == (phase, reason)
+
+
+def test_a_failure_is_final_told_with_its_cause_and_cleaned_up() -> None:
+    children = applied(plan(stream(), observed(), PLATFORM, NOW), ready=False)
+    ready = {"type": "Ready", "status": "False", "reason": "ImagePullBackOff", "message": "no such image",
+             "lastTransitionTime": "2027-01-15T07:00:00Z"}  # fmt: skip
+    subject = stream(status={"phase": "Provisioning", "conditions": [ready]}, ttlSecondsAfterEnded=60, **ENDS)
+    failed = plan(subject, observed(children=children), PLATFORM, NOW)
+    (told,) = [event for event in failed.events if event.reason == "PhaseFailed"]
+    assert told.type == "Warning"
+    assert "ImagePullBackOff" in told.message
+    again = status_of(subject, failed)
+    later = plan(again, observed(children=children, transcoder=beat()), PLATFORM, NOW + 30)
+    assert later.status["phase"] == "Failed"
+    assert {ref.kind for ref in later.deletes} >= {"Deployment", "Service", "Ingress"}
+    assert plan(again, observed(), PLATFORM, NOW + 130).delete_self
+
+
+def test_the_deadline_of_a_start_wakes_its_stream() -> None:
+    result = plan(stream(status={"phase": "Provisioning"}, **STARTS), observed(), PLATFORM, NOW)
+    assert result.requeue_after is not None
+    assert result.requeue_after == pytest.approx(11 * 3600, abs=1)
 
 
 def test_an_ended_stream_keeps_only_its_config_map_and_its_key_publishes_no_more() -> None:

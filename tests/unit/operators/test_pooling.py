@@ -116,13 +116,3 @@ def test_a_pool_that_is_not_configured_any_more_goes_when_it_is_idle() -> None:
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "pool-old", "namespace": "haat-system"}}}),
         Platform(), NOW)  # fmt: skip
     assert [ref.name for ref in idle.deletes] == ["pool-old"]
-
-
-def test_a_busy_worker_is_marked_and_an_idle_one_is_not() -> None:
-    pods = tuple({"metadata": {"name": name, "labels": {}, "annotations": {}}} for name in ("a", "b"))
-    made = plan("default", POOL, PoolObserved(PoolState(used={"a": 4}), live(2), pods), Platform(), NOW)
-    marks = {patch.ref.name: patch.body["metadata"] for patch in made.patches}
-    assert marks["a"]["labels"] == {"haat.dev/busy": "true"}
-    assert marks["a"]["annotations"]["cluster-autoscaler.kubernetes.io/safe-to-evict"] == "false"
-    assert marks["b"]["labels"] == {"haat.dev/busy": "false"}
-    assert marks["b"]["annotations"]["controller.kubernetes.io/pod-deletion-cost"] == "0"

@@ -1,13 +1,16 @@
 """Channels and the world around them, for tests: valid by default, changed by keyword."""
 
 import base64
+import json
 from typing import Any
 
 from operators.api import Channel, LiveStream
 from operators.channel.observe import ChannelObserved, Fresh, as_manifest
+from operators.channel.plan import plan
 from operators.core.capabilities import Capabilities
 from operators.core.plan import Manifest, Plan
-from tests.unit.operators.builders import NOW, stream
+from operators.core.platform import CdnProvider
+from tests.unit.operators.builders import NOW, PLATFORM, stream
 
 PLAYBACK = tuple(
     {"kid": name, "kty": "OKP", "crv": "Ed25519", "x": f"x-{name}", "d": f"d-{name}", "use": "sig", "alg": "EdDSA"}
@@ -15,6 +18,11 @@ PLAYBACK = tuple(
 )
 FILM = {"name": "film", "cron": "0 8 * * *", "duration": "1h", "vodUri": "https://films.example/one.mp4"}
 SHOW = {"name": "show", "cron": "3 8 * * *", "duration": "30m", "priority": 5, "streamTemplate": {"title": "Tonight"}}
+CDNS = {"fast": CdnProvider(driver="Static", base_url="https://fast.example"), "spare": CdnProvider(driver="Static")}
+WIDE = PLATFORM.model_copy(update={"cdn_providers": CDNS})
+TWO = {"cdns": [{"provider": "fast", "weight": 80}, {"provider": "spare", "weight": 20, "role": "Failover"}]}
+LIVE = stream(status={"phase": "Live", "startedAt": "2027-01-15T08:00:00Z"})
+STANDBY = stream(metadata={"name": "later", "uid": "later-uid"}, status={"phase": "Standby"})
 RELAY = {"name": "guest", "cron": "0 10 * * *", "duration": "1h", "relayChannel": "friends"}
 
 
@@ -96,4 +104,32 @@ def everything() -> list[tuple[Channel, ChannelObserved]]:
     ]
 
 
-__all__ = ["NOW", "after", "conditions", "everything", "linear", "make", "owned", "secret", "seen", "status_of"]
+def wanted(result: Plan) -> set[tuple[str, str]]:
+    """(kind, name) of what is applied."""
+    return {(item["kind"], item["metadata"]["name"]) for item in result.applies}
+
+
+def settled(channel: Channel, **world: Any) -> Plan:
+    """The plan once everything that the first one wanted is there."""
+    first = plan(channel, seen(**world), WIDE, NOW)
+    return plan(channel, seen(**({"children": after(first)} | world)), WIDE, NOW)
+
+
+def document(result: Plan, name: str, file: str) -> dict:
+    """A JSON file of a ConfigMap that is applied."""
+    found = next(item for item in result.applies if (item["kind"], item["metadata"]["name"]) == ("ConfigMap", name))
+    body: dict = json.loads(found["data"][file])
+    return body
+
+
+def entry(result: Plan) -> dict:
+    """What is published of the slug."""
+    found = next(item for item in result.publications if item.key == "haat:channels")
+    body: dict = json.loads(found.value or "")
+    return body
+
+
+__all__ = [
+    "CDNS", "LIVE", "NOW", "STANDBY", "TWO", "WIDE", "after", "conditions", "document", "entry", "everything", "linear", "make", "owned",
+    "secret", "seen", "settled", "status_of", "wanted",
+]  # fmt: skip

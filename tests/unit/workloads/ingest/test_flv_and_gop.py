@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workloads.common import flv
-from workloads.ingest.gop import GopCache
+from workloads.common.publication.gop import GopCache
 
 SEQUENCE = b"\x17\x00\x00\x00\x00config"
 KEY, INTER = b"\x17\x01\x00\x00\x00key", b"\x27\x01\x00\x00\x00inter"

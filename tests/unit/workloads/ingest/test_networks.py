@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from workloads.ingest.routes import parse_route
+from workloads.common.publication.routes import parse_route
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from prometheus_client import CollectorRegistry
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from workloads.common import redis
+from workloads.common.publication.relay import PublishRefused, Relay
+from workloads.common.publication.routes import FRESH_SECONDS, STALE_SECONDS, Routes, RouteUnavailable, parse_route
 from workloads.ingest.config import IngestSettings
 from workloads.ingest.metrics import Metrics
-from workloads.ingest.relay import PublishRefused, Relay
-from workloads.ingest.routes import FRESH_SECONDS, STALE_SECONDS, Routes, RouteUnavailable, parse_route
 from workloads.ingest.server import RtmpServer
 
 NOBODY = "redis://127.0.0.1:1/0"

@@ -2,8 +2,8 @@
 
 import struct
 
-from workloads.transcoder import boxes
-from workloads.transcoder.fragment import Fragment, Init, Sample
+from workloads.common.cmaf import boxes
+from workloads.common.cmaf.fragment import Fragment, Init, Sample
 
 TIMESCALE = 90_000
 VIDEO_INIT = Init(b"init-video", TIMESCALE, "avc1.64001f", 1280, 720)

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from media_builders import aac_entry, avc_entry, init_bytes
 
-from workloads.transcoder import boxes
-from workloads.transcoder.boxes import BoxError, BoxReader
-from workloads.transcoder.fragment import Fragment, FragmentReader, Init, Sample, pack_chunk, parse_fragment
+from workloads.common.cmaf import boxes
+from workloads.common.cmaf.boxes import BoxError, BoxReader
+from workloads.common.cmaf.fragment import Fragment, FragmentReader, Init, Sample, pack_chunk, parse_fragment
 
 samples = st.builds(
     Sample,

@@ -6,13 +6,13 @@ import pytest
 from media_builders import AUDIO_INIT, VIDEO_INIT, frame
 from prometheus_client import CollectorRegistry
 
+from workloads.common.mediatime import MEDIA_EPOCH_SECONDS
 from workloads.common.problem import Problem
 from workloads.transcoder.command import EncodePlan
 from workloads.transcoder.config import Ladder, Rung, StreamSpec
 from workloads.transcoder.ladder import choose
 from workloads.transcoder.metrics import Metrics
 from workloads.transcoder.origin import Origin, parse_reload
-from workloads.transcoder.rendition import MEDIA_EPOCH_SECONDS
 from workloads.transcoder.source import Source
 from workloads.transcoder.stream import Stream
 

@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from media_builders import AUDIO_INIT, VIDEO_INIT, frame
 
-from workloads.transcoder.boxes import BoxReader
-from workloads.transcoder.fragment import Init, parse_fragment
-from workloads.transcoder.rendition import MEDIA_EPOCH_SECONDS, Grid, Rendition, initial_msn
+from workloads.common.cmaf.boxes import BoxReader
+from workloads.common.cmaf.fragment import Init, parse_fragment
+from workloads.common.mediatime import MEDIA_EPOCH_SECONDS
+from workloads.transcoder.rendition import Grid, Rendition, initial_msn
 
 GRID = Grid(100.0, 1.0, 2.0)
 

@@ -3,8 +3,8 @@
 A playlist that promises a wrong codec makes players refuse a stream that they could decode, so nothing is assumed.
 """
 
-from workloads.transcoder import boxes
-from workloads.transcoder.boxes import Box, BoxError
+from workloads.common.cmaf import boxes
+from workloads.common.cmaf.boxes import Box, BoxError
 
 _VISUAL_ENTRY_BYTES = 78
 _AUDIO_ENTRY_BYTES = 28
@@ -38,8 +38,30 @@ def picture_size(init: bytes, stbl: Box) -> tuple[int, int]:
     )
 
 
+def decoder_configuration(init: bytes) -> bytes:
+    """What a decoder of the one track has to know first: the AVCDecoderConfigurationRecord of H.264 (ISO/IEC 14496-15,
+    5.3.3.1), the AudioSpecificConfig of AAC (ISO/IEC 14496-3, 1.6.2.1); BoxError when there is none."""
+    stsd = boxes.find(init, b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")
+    entry = next(boxes.children(init, stsd.start + _STSD_HEADER_BYTES, stsd.end))
+    if entry.kind in (b"avc1", b"avc3"):
+        record = boxes.find(init, b"avcC", start=entry.start + _VISUAL_ENTRY_BYTES, end=entry.end)
+        return init[record.start : record.end]
+    if entry.kind == b"mp4a":
+        esds = boxes.find(init, b"esds", start=entry.start + _AUDIO_ENTRY_BYTES, end=entry.end)
+        _, specific = _decoder_descriptors(init[esds.start + 4 : esds.end])
+        if specific:
+            return specific
+    raise BoxError(f"no decoder configuration in sample entry {entry.kind!r}")
+
+
 def _audio_object(descriptors: bytes) -> str:
-    """`<object type>[.<audio object type>]` from an ES descriptor (ISO/IEC 14496-1, 7.2.6)."""
+    """`<object type>[.<audio object type>]` from an ES descriptor."""
+    object_type, specific = _decoder_descriptors(descriptors)
+    return f"{object_type:02x}.{specific[0] >> 3}" if specific else f"{object_type:02x}"
+
+
+def _decoder_descriptors(descriptors: bytes) -> tuple[int, bytes]:
+    """Object type and decoder specific information (empty without) of an ES descriptor (ISO/IEC 14496-1, 7.2.6)."""
     try:
         tag, at, _ = _descriptor(descriptors, 0)
         if tag != _ES_DESCRIPTOR:
@@ -51,9 +73,13 @@ def _audio_object(descriptors: bytes) -> str:
         tag, at, _ = _descriptor(descriptors, at)
         if tag != _DECODER_CONFIG:
             raise BoxError("esds without a decoder configuration")
-        object_type = f"{descriptors[at]:02x}"
-        tag, at, _ = _descriptor(descriptors, at + 13)
-        return f"{object_type}.{descriptors[at] >> 3}" if tag == _DECODER_SPECIFIC else object_type
+        object_type = descriptors[at]
+        tag, at, size = _descriptor(descriptors, at + 13)
+        if tag != _DECODER_SPECIFIC:
+            return object_type, b""
+        if at >= len(descriptors):
+            raise BoxError("truncated esds")
+        return object_type, descriptors[at : at + size]
     except IndexError as error:
         raise BoxError("truncated esds") from error
 

@@ -34,13 +34,18 @@ class RouteUnavailable(Exception):
 class Route:
     """Where the media of one stream key goes: `target` is `http://ip:port` of the transcoder.
 
-    `networks` are the only ones that may publish; none means everybody who has the key.
+    `networks` are the only ones that may publish, `protocols` the only ones that may be spoken; none means all.
     """
 
     stream: str
     uid: str
     target: str
     networks: tuple[Network, ...] = ()
+    protocols: frozenset[str] = frozenset()
+
+    def speaks(self, protocol: str) -> bool:
+        """Whether a publisher may speak this protocol (`rtmp`, `srt`, `whip`)."""
+        return not self.protocols or protocol.upper() in self.protocols
 
     def admits(self, peer: str) -> bool:
         """Whether a publisher at the address `peer` may publish."""
@@ -92,7 +97,8 @@ def parse_route(raw: str) -> Route | None:
     try:
         body = json.loads(raw)
         networks = tuple(ipaddress.ip_network(item, strict=False) for item in body.get("allowed_cidrs") or ())
-        route = Route(str(body["stream"]), str(body.get("uid", "")), str(body["target"]), networks)
+        protocols = frozenset(str(item).upper() for item in body.get("protocols") or ())
+        route = Route(str(body["stream"]), str(body.get("uid", "")), str(body["target"]), networks, protocols)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         logger.error("unusable entry in %s: %r", KEY, error)
         return None

@@ -9,8 +9,8 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from workloads.transcoder import boxes, codecs
-from workloads.transcoder.boxes import BoxError, BoxReader
+from workloads.common.cmaf import boxes, codecs
+from workloads.common.cmaf.boxes import BoxError, BoxReader
 
 _NON_SYNC = 0x00010000
 _SYNC_FLAGS, _NON_SYNC_FLAGS = 0x02000000, 0x01010000

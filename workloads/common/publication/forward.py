@@ -75,10 +75,10 @@ class Upload:
         return line.decode("latin-1").strip() or "connection closed"
 
 
-async def open_upload(target: str, key: str, *, backlog_ms: int = 0) -> Upload:
+async def open_upload(target: str, key: str, *, backlog_ms: int = 0, protocol: str = "rtmp") -> Upload:
     """Ask the transcoder to take a publisher; UploadRefused or UploadLost when it does not.
 
-    `backlog_ms` tells how old the first frame is, so that the transcoder can date it.
+    `backlog_ms` tells how old the first frame is, so that the transcoder can date it; `protocol` what the host speaks.
     """
     url = urlsplit(target)
     try:
@@ -90,7 +90,7 @@ async def open_upload(target: str, key: str, *, backlog_ms: int = 0) -> Upload:
     head = (
         f"POST {url.path.rstrip('/')}/ingest HTTP/1.1\r\nHost: {url.netloc}\r\nAuthorization: Bearer {key}\r\n"
         f"Content-Type: video/x-flv\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n"
-        f"Haat-Backlog-Ms: {backlog_ms}\r\n\r\n"
+        f"Haat-Backlog-Ms: {backlog_ms}\r\nHaat-Protocol: {protocol}\r\n\r\n"
     )
     try:
         writer.write(head.encode("latin-1", "replace"))

@@ -12,9 +12,9 @@ import random
 import time
 
 from workloads.common import flv
-from workloads.ingest.forward import Upload, UploadLost, UploadRefused, open_upload
-from workloads.ingest.gop import GopCache
-from workloads.ingest.routes import Routes, RouteUnavailable
+from workloads.common.publication.forward import Upload, UploadLost, UploadRefused, open_upload
+from workloads.common.publication.gop import GopCache
+from workloads.common.publication.routes import Routes, RouteUnavailable
 
 GIVE_UP_SECONDS = 30.0
 _FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.05, 1.0
@@ -36,9 +36,10 @@ class PublishRefused(Exception):
 class Relay:
     """Forwards one publication; `start`, then `push` and `flush`, then `close`. `ended` is done when it gave up."""
 
-    def __init__(self, routes: Routes, key: str, *, peer: str = "") -> None:
+    def __init__(self, routes: Routes, key: str, *, peer: str = "", protocol: str = "rtmp") -> None:
         self._routes = routes
         self._peer = peer
+        self._protocol = protocol
         self._key = key
         self._gop = GopCache()
         self._upload: Upload | None = None
@@ -110,7 +111,9 @@ class Relay:
         self.stream = route.stream
         if not route.admits(self._peer):
             raise UploadRefused(403)
-        return await open_upload(route.target, self._key, backlog_ms=backlog_ms)
+        if not route.speaks(self._protocol):
+            raise UploadRefused(405)
+        return await open_upload(route.target, self._key, backlog_ms=backlog_ms, protocol=self._protocol)
 
     async def _keep(self) -> None:
         """Replace a lost upload until none can be had; then this task ends."""
@@ -134,7 +137,7 @@ class Relay:
             try:
                 upload = await self._open(self._gop.age_ms())
             except UploadRefused as error:
-                if error.status in (401, 403):
+                if error.status in (401, 403, 405):
                     logger.warning("the publisher may not publish any more", extra={"stream": self.stream})
                     return None
             except (UploadLost, RouteUnavailable) as error:
@@ -153,6 +156,8 @@ def _refusal(status: int) -> PublishRefused:
         return PublishRefused("NetStream.Publish.BadName", "already publishing", "taken")
     if status == 401:
         return PublishRefused("NetStream.Publish.BadName", "unknown stream key", "key")
+    if status == 405:
+        return PublishRefused("NetStream.Publish.BadName", "the channel does not take this protocol", "protocol")
     if status == 403:
         return PublishRefused("NetStream.Publish.BadName", "publishing from this address is not allowed", "address")
     return PublishRefused("NetStream.Publish.Failed", "the stream is not ready, try again", "not_ready")

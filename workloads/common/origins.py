@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from redis.asyncio import Redis
 
-from workloads.edge.directory import Directory
+from workloads.common.directory import Directory
 
 KEY = "haat:streams"
 

@@ -1,0 +1,1 @@
+"""Fragmented MP4 as the planes pass it on: boxes, codec strings, init segments and fragments."""

@@ -1,0 +1,1 @@
+"""WebRTC at one UDP port a pod: viewers by WHEP, publishers by WHIP."""

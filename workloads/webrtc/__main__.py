@@ -1,0 +1,85 @@
+"""Entry point: `python -m workloads.webrtc`."""
+
+import asyncio
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import aiohttp
+
+from workloads.common import redis, service
+from workloads.common.health import Readiness
+from workloads.common.heartbeat import Heartbeat
+from workloads.common.origins import Origins
+from workloads.common.publication.routes import Routes
+from workloads.webrtc import app, stream
+from workloads.webrtc.config import WebrtcSettings, split_address
+from workloads.webrtc.endpoint import Endpoint, field
+from workloads.webrtc.ice_servers import IceServers
+from workloads.webrtc.metrics import Metrics
+from workloads.webrtc.port import open_port
+from workloads.webrtc.sessions import Place, Sessions
+from workloads.webrtc.whep import Whep
+from workloads.webrtc.whip import Whip
+
+
+def main() -> None:
+    """Serve WHEP and WHIP until SIGTERM."""
+    settings = WebrtcSettings()
+    service.run(lambda: _serve(settings), settings)
+
+
+async def _serve(settings: WebrtcSettings) -> None:
+    store = redis.connect(settings.redis_url, retries=1)
+    beats = redis.connect(settings.redis_url, retries=0)
+    client = aiohttp.ClientSession(auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar(), read_bufsize=1 << 18)
+    threads = ThreadPoolExecutor(settings.webrtc_sound_threads, thread_name_prefix="sound")
+    metrics = Metrics()
+    port = open_port(settings.pod_ip, settings.webrtc_udp_port)
+    place = Place(*split_address(settings.webrtc_advertise or settings.pod_ip, port.address[1]))
+    tools = stream.Tools(client, Origins(store), threads, metrics)
+    sessions = Sessions(port, place, tools, metrics, pod=settings.pod_name, max_viewers=settings.webrtc_max_viewers)
+    metrics.watch("packets_sent", "Datagrams sent", lambda: float(port.packets_sent))
+    metrics.watch("bytes_sent", "Bytes sent", lambda: float(port.bytes_sent))
+    metrics.watch("packets_dropped", "Datagrams that the kernel had no room for", lambda: float(port.dropped))
+    metrics.watch("packets_unknown", "Datagrams of strangers", lambda: float(port.unknown))
+    servers = IceServers(settings.ice_servers, settings.turn_secret, settings.turn_ttl_seconds)
+    endpoint = Endpoint(sessions, servers, store, client, metrics)
+    whip = Whip(endpoint, Routes(store), threads, metrics, max_publishers=settings.webrtc_max_publishers)
+
+    async def drain() -> None:
+        sessions.draining = True
+        await whip.close()
+        await sessions.close()
+
+    readiness = Readiness()
+    readiness.started = True
+    beat = Heartbeat(beats, field(settings.pod_name), lambda: _beat(settings, sessions))
+    tasks = [asyncio.create_task(sessions.run()), asyncio.create_task(beat.run())]
+    try:
+        http = app.build(endpoint, Whep(endpoint), whip, readiness)
+        await service.serve(http, settings, readiness, on_drain=drain)
+    finally:
+        for task in tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await drain()
+        port.close()
+        threads.shutdown(wait=False, cancel_futures=True)
+        await client.close()
+        await store.aclose()
+        await beats.aclose()
+
+
+def _beat(settings: WebrtcSettings, sessions: Sessions) -> dict[str, Any]:
+    host = f"[{settings.pod_ip}]" if ":" in settings.pod_ip else settings.pod_ip
+    return {
+        "url": f"http://{host}:{settings.listen_port}",
+        "viewers": sessions.viewers,
+        "draining": sessions.draining,
+    }
+
+
+if __name__ == "__main__":
+    main()
