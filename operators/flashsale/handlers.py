@@ -8,7 +8,7 @@ from operators.core.times import epoch
 from operators.flashsale.observe import SaleObserved, ledger_report
 from operators.flashsale.plan import plan
 from operators.flashsale.services import views
-from operators.flashsale.serving import hold_services, look_again
+from operators.flashsale.serving import hold_services
 from operators.runtime.context import Context
 from operators.runtime.executor import execute
 from operators.runtime.metrics import SALE_PREWARM_MISSING, SALE_START_SKEW
@@ -18,7 +18,6 @@ async def reconcile(context: Context, namespace: str, name: str) -> float | None
     """Bring one FlashSale to its desired state; seconds until the next look, or None."""
     sale = context.cache.sale(namespace, name)
     if sale is None:
-        await look_again(context)
         return None
     start = p99_start_seconds(context.cache.all_pods())
     live = await hold_services(context) if sale.spec.capacity.expected_peak_rps else {}

@@ -13,7 +13,6 @@ from operators.runtime.context import Context
 from operators.runtime.metrics import APPLIES
 
 AGAIN_SECONDS = 15.0
-_LOOKED = "capacity"
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +20,6 @@ logger = logging.getLogger(__name__)
 async def hold_services(context: Context) -> dict[SharedService, LiveService]:
     """Set every floor that is not as it should be now; how the services stand afterwards."""
     platform, now = context.platform(), context.clock()
-    context.scaled_at[_LOOKED] = now
     sales = context.cache.sales() if platform.capacity else []
     start = p99_start_seconds(context.cache.all_pods()) if sales else 0.0
     found = {}
@@ -29,12 +27,6 @@ async def hold_services(context: Context) -> dict[SharedService, LiveService]:
         replicas = wanted(sales, capacity, now, pod_start_seconds=start)
         found[service] = await _hold(context, platform, service, capacity, replicas)
     return found
-
-
-async def look_again(context: Context) -> None:
-    """`hold_services`, unless it was done a moment ago: floors also change while no sale is looked at."""
-    if context.clock() - context.scaled_at.get(_LOOKED, 0.0) >= AGAIN_SECONDS:
-        await hold_services(context)
 
 
 async def _hold(

@@ -13,6 +13,7 @@ from operators.core.children import HTTP_PORT
 from operators.core.plan import Publication
 from operators.core.platform import Platform
 from operators.livestream import names
+from operators.livestream.children.config import effective_recording, recording_document
 from operators.livestream.children.secret import digest
 from operators.livestream.observe import StreamObserved
 from operators.livestream.placement import pooled
@@ -125,7 +126,8 @@ def _directory_entry(stream: LiveStream, observed: StreamObserved, platform: Pla
         "phase": phase,
         "origin": transcoder_url(stream, observed),
         "tags": sorted(stream.spec.tags),
-        "thumbnail": stream.spec.thumbnail_uri,
+        "thumbnail": stream.spec.thumbnail_uri or thumbnail_of_recorder(stream, observed, phase),
+        "recording": recording_document(stream, observed.channel),
         "started_at": stream.status.started_at,
         "viewers": observed.room.viewers,
         "models": observed.models_url,
@@ -134,6 +136,12 @@ def _directory_entry(stream: LiveStream, observed: StreamObserved, platform: Pla
         "ws": f"/ws/{stream.id}",
     }
     return json.dumps(entry, sort_keys=True)
+
+
+def thumbnail_of_recorder(stream: LiveStream, observed: StreamObserved, phase: str) -> str:
+    """Where the recorder keeps the newest picture of a stream that it records; empty when it takes none."""
+    recording = effective_recording(stream, observed.channel)
+    return f"/thumbs/{stream.id}/latest.jpg" if recording.enabled and phase in MOVING else ""
 
 
 def _service_url(observed: StreamObserved, name: str) -> str:

@@ -4,7 +4,6 @@ import asyncio
 
 from operators.core.diff import is_applied, with_hash
 from operators.core.pooling import PoolState, Wish, used_units
-from operators.flashsale.serving import look_again
 from operators.pool.children import owner_label
 from operators.pool.observe import workers_by_pool
 from operators.pool.plan import PoolObserved, plan
@@ -17,12 +16,7 @@ from operators.runtime.metrics import POOL_UNITS, POOL_WORKERS
 
 
 async def reconcile(context: Context, name: str) -> float | None:
-    """Bring one pool to its desired size; seconds until the next look.
-
-    Pools are looked at from the start and again every minute, whatever happens: the shared services are kept at their
-    floors on the way, so that they also stand while there is no sale.
-    """
-    await look_again(context)
+    """Bring one pool to its desired size; seconds until the next look."""
     platform, now = context.platform(), context.clock()
     pool = platform.pools.get(name)
     owner = owner_label(name)

@@ -12,6 +12,7 @@ from operators.api.livestream_status import StreamPhase
 from operators.channel import handlers as channel
 from operators.core.rejection import ApplyRejected
 from operators.flashsale import handlers as flashsale
+from operators.flashsale.serving import AGAIN_SECONDS, hold_services
 from operators.livestream import handlers as livestream
 from operators.models import handlers as models
 from operators.pool import handlers as pool
@@ -26,7 +27,8 @@ from operators.runtime.platform import PlatformFile, tell
 from operators.runtime.queue import WorkQueue
 
 Key = tuple[str, str, str]
-MODELS = "Models"
+MODELS, CAPACITY = "Models", "Capacity"
+OVER = (StreamPhase.ENDED, StreamPhase.FAILED, StreamPhase.DRAINING)
 REPAIR_EVERY = 2
 PLATFORM_SECONDS = 2.0
 REFUSED_SECONDS = 60.0
@@ -58,10 +60,12 @@ class Reconciler:
         self._workers: dict[str, tuple[object, ...]] = {}
         self._channels: dict[tuple[str, str], object] = {}
         self._stream_channels: dict[tuple[str, str], str] = {}
+        self._sale_streams: dict[tuple[str, str], str] = {}
         self._queue: WorkQueue[Key] = WorkQueue(self._reconcile, workers=workers, on_done=self._note)
 
     async def run(self) -> None:
         """Work, sweep and resync until cancelled."""
+        await self._queue.add((CAPACITY, "", ""))
         async with asyncio.TaskGroup() as group:
             group.create_task(self._queue.run())
             group.create_task(self._sweep_forever())
@@ -109,7 +113,7 @@ class Reconciler:
         if channel_name is None:
             return
         await self._queue.add(("Channel", namespace, channel_name))
-        if stream is None or stream.deleting or stream.status.phase in (StreamPhase.ENDED, StreamPhase.DRAINING):
+        if stream is None or stream.deleting or stream.status.phase in OVER:
             await self._queue.add((MODELS, namespace, ""))
             for other in cache.stream_names(namespace, channel_name):
                 await self._queue.add(("LiveStream", namespace, other))
@@ -120,10 +124,17 @@ class Reconciler:
                 await self._queue.add(("FlashSale", namespace, sale.metadata.name))
 
     async def _wake_target(self, namespace: str, name: str) -> None:
+        """A sale concerns its stream and the one that it has left, and what the shared services hold ready."""
         sale = self._context.cache.sale(namespace, name)
         stream = flashsale.target(self._context, sale) if sale else None
+        key = (namespace, name)
+        concerned = {self._sale_streams.pop(key, "")}
         if stream:
-            await self._queue.add(("LiveStream", namespace, stream.metadata.name))
+            self._sale_streams[key] = stream.metadata.name
+            concerned.add(stream.metadata.name)
+        for found in concerned - {""}:
+            await self._queue.add(("LiveStream", namespace, found))
+        await self._queue.add((CAPACITY, "", ""))
 
     async def _reconcile(self, key: Key) -> float | None:
         if not self._context.cache.bound:
@@ -147,6 +158,9 @@ class Reconciler:
             return await pool.reconcile(self._context, name)
         if kind == "FlashSale":
             return await flashsale.reconcile(self._context, namespace, name)
+        if kind == CAPACITY:
+            await hold_services(self._context)
+            return AGAIN_SECONDS
         return await models.reconcile(self._context, namespace)
 
     def _note(self, key: Key, result: str, seconds: float, waited: float) -> None:
@@ -221,6 +235,7 @@ class Reconciler:
     async def _wake_all(self) -> None:
         for key in self._context.cache.resource_keys():
             await self._queue.add((key[0], key[1], key[2]))
+        await self._queue.add((CAPACITY, "", ""))
         await self._wake_pools()
 
     async def _wake_pools(self) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from operators.api import Channel, LiveStream
 from operators.api.base import Ref, seconds
-from operators.api.common import Encoding, Latency, LatencyMode
+from operators.api.common import Encoding, Latency, LatencyMode, Recording
 from operators.core.children import child
 from operators.core.plan import Manifest
 from operators.core.platform import Ladder, Platform
@@ -32,7 +32,6 @@ def document(stream: LiveStream, channel: Channel, platform: Platform) -> dict[s
     encoding = effective_encoding(stream, channel)
     ladder = chosen_ladder(encoding, platform)
     latency = encoding.latency or Latency()
-    recording = stream.spec.recording or channel.spec.recording
     shortest = _PART_SECONDS[latency.mode]
     return {
         "stream": stream.id,
@@ -56,17 +55,28 @@ def document(stream: LiveStream, channel: Channel, platform: Platform) -> dict[s
             "max_bitrate_kbps": channel.spec.quota.max_bitrate_kbps,
         },
         "max_viewers": channel.spec.quota.max_viewers,
-        "recording": {
-            "enabled": recording.enabled,
-            "storage": recording.storage_ref.name if recording.storage_ref else "",
-            "retention_seconds": seconds(recording.retention),
-            "dvr_window_seconds": seconds(recording.dvr_window),
-            "highlights": recording.highlights,
-        },
+        "recording": recording_document(stream, channel),
         "co_hosts": [item.model_dump(mode="json") for item in stream.spec.co_hosts],
         **rules_of_the_room(channel, policy=stream.spec.moderation_policy_ref),
         "interrupt_after_seconds": platform.interrupt_after_seconds,
         "drain_seconds": seconds(stream.spec.fanout.drain),
+    }
+
+
+def effective_recording(stream: LiveStream, channel: Channel | None) -> Recording:
+    """What is kept of the broadcast: the stream's own wish over the channel's; nothing without either."""
+    return stream.spec.recording or (channel.spec.recording if channel else Recording())
+
+
+def recording_document(stream: LiveStream, channel: Channel | None) -> dict[str, Any]:
+    """`recording` of stream.json and of the directory entry."""
+    recording = effective_recording(stream, channel)
+    return {
+        "enabled": recording.enabled,
+        "storage": recording.storage_ref.name if recording.storage_ref else "",
+        "retention_seconds": seconds(recording.retention),
+        "dvr_window_seconds": seconds(recording.dvr_window),
+        "highlights": recording.highlights,
     }
 
 
