@@ -61,6 +61,7 @@ lock: setup-dev ## Write the lock files from pyproject.toml
 	$(VENV)/bin/uv pip compile pyproject.toml --python-version 3.11 --extra models $(LOCK) -o hack/requirements/runtime.lock
 	$(VENV)/bin/uv pip compile pyproject.toml --python-version 3.11 --extra models --extra dev \
 	  -c hack/requirements/runtime.lock $(LOCK) -o hack/requirements/dev.lock
+	$(VENV)/bin/uv pip compile hack/requirements/s3.in --python-version 3.11 $(LOCK) -o hack/requirements/s3.lock
 
 images: ## Build the container images (needs Docker)
 	hack/images/build
@@ -70,4 +71,4 @@ audit: setup-dev ## Look for known vulnerabilities in the pinned packages
 	@$(PY) -m hack.cli web-audit
 
 clean: ## Remove what was built (not the platform's data in .haat)
-	rm -rf $(VENV) workloads/web/dist workloads/web/node_modules site
+	rm -rf $(VENV) $(VENV)-s3 workloads/web/dist workloads/web/node_modules site

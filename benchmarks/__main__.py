@@ -1,11 +1,11 @@
-"""`python -m benchmarks [cluster|operators|devcluster|sales|media|commerce]`: run those of one plane, or of all."""
+"""`python -m benchmarks [plane …]`: run the benchmarks of these planes, or of all."""
 
 import importlib
 import sys
 
 from benchmarks.report import note, table
 
-PLANES = ("cluster", "operators", "devcluster", "sales", "media", "commerce")
+PLANES = ("cluster", "operators", "devcluster", "sales", "media", "ingest", "edge", "transcode", "commerce")
 
 
 def main(arguments: list[str]) -> int:

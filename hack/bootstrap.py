@@ -19,7 +19,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
-LOCKS = {"runtime": ROOT / "hack/requirements/runtime.lock", "dev": ROOT / "hack/requirements/dev.lock"}
+VENV_S3 = ROOT / ".venv-s3"
+LOCKS = {name: ROOT / f"hack/requirements/{name}.lock" for name in ("runtime", "dev", "s3")}
 NEEDED_GIB = 4.0
 
 
@@ -38,6 +39,8 @@ def main(arguments: list[str]) -> int:
         if profile == "doctor":
             return doctor()
         install(profile)
+        if profile == "dev":
+            install_s3()
     except SetupError as error:
         print(f"haat: {error}", file=sys.stderr)
         return 1
@@ -80,6 +83,22 @@ def install(profile: str) -> None:
         stamp(profile).write_text("installed\n")
 
 
+def install_s3() -> None:
+    """The S3 server of the tests in an environment of its own, because its packages do not go with the platform's."""
+    if stamp("s3").exists():
+        return
+    with LOCKS["s3"].open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if stamp("s3").exists():
+            return
+        print(f"==> S3 server for tests in {VENV_S3.name}", flush=True)
+        failure = "the S3 server for tests could not be installed"
+        run_quietly([sys.executable, "-m", "venv", "--clear", "--without-pip", str(VENV_S3)], failure)
+        command = [str(VENV / "bin/uv"), "pip", "install", "--quiet", "--require-hashes", "-r", str(LOCKS["s3"])]
+        run_quietly([*command, "--python", str(VENV_S3 / "bin/python")], failure)
+        stamp("s3").write_text("installed\n")
+
+
 def is_installed(profile: str) -> bool:
     """Whether the environment was made from the lock file as it is now (dev contains runtime)."""
     return stamp(profile).exists() or (profile == "runtime" and stamp("dev").exists())
@@ -88,7 +107,8 @@ def is_installed(profile: str) -> bool:
 def stamp(profile: str) -> Path:
     """Marker file whose name carries the lock's hash and the interpreter's version."""
     digest = hashlib.sha256(LOCKS[profile].read_bytes()).hexdigest()[:12]
-    return VENV / f".haat-{profile}-{platform.python_version()}-{digest}"
+    folder = VENV_S3 if profile == "s3" else VENV
+    return folder / f".haat-{profile}-{platform.python_version()}-{digest}"
 
 
 def pip_install(profile: str) -> None:

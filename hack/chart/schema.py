@@ -15,12 +15,15 @@ Schema = dict[str, Any]
 QUANTITY = r"^[0-9]+(\.[0-9]+)?([kKMGTPE]i?|m)?$"
 DNS = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 NAME = r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$"
+CIDR = r"^[0-9a-fA-F.:]+/[0-9]{1,3}$"
 SERVICES = {
     "operators": "The operators",
     "identity": "Sessions and tokens",
     "ingest": "RTMP for publishers",
     "edge": "The web application and the cache before the origins",
     "webrtc": "WHEP and WHIP, on one UDP port a pod",
+    "recorder": "Recordings, replays, thumbnails and clips",
+    "probe": "Watches live streams and measures how late they are",
     "commerce": "The HTTP interface of the shop",
     "committer": "The bridge from Redis to the ledger; one replica at most",
     "audit": "The hourly look through the ledger",
@@ -119,11 +122,13 @@ def _general() -> Schema:
             createClass=flag("Make the IngressClass, when no controller brought it"),
             controller=text("Controller of that class"),
             annotations=strings("Annotations of the platform's Ingress"),
+            trustedProxies=many("Networks whose X-Forwarded-For is believed", text("CIDR", pattern=CIDR)),
         ),
         "rtmp": group(
             "Publishing",
             publicUrl=text("Shown to hosts, without the key", pattern="^rtmps?://"),
             internalUrl=text("For publishers in the cluster; default: the Service's name"),
+            tlsSecret=text("Secret with tls.crt and tls.key: RTMPS on port 1936, too"),
             service=group(
                 "The Service rtmp",
                 type=text("Type", enum=["ClusterIP", "NodePort", "LoadBalancer"]),
@@ -215,7 +220,7 @@ def _service(name: str) -> Schema:
     described = SERVICES[name]
     own: Schema = {}
     if name not in ("audit", "redis", "postgres"):
-        own["replicas"] = whole("Replicas", 0, 1 if name == "committer" else 1000)
+        own["replicas"] = whole("Replicas", 0, 1 if name in ("committer", "probe") else 1000)
     if name == "operators":
         own |= {
             "leaderElection": flag("Hold a Lease; must be true with several replicas"),
@@ -223,6 +228,10 @@ def _service(name: str) -> Schema:
         }
     if name == "webrtc":
         own |= _webrtc()
+    if name == "recorder":
+        own["storage"] = _recordings()
+    if name == "probe":
+        own["maxWatched"] = whole("Streams that are watched at the same time; more take turns", 1, 500)
     if name == "audit":
         own |= {"enabled": flag("Run it"), "schedule": text("Cron schedule", pattern=r"^\S+(\s+\S+){4}$")}
     if name in ("redis", "postgres"):
@@ -253,6 +262,22 @@ def _webrtc() -> Schema:
             "coturn's static-auth-secret", existingSecret=text("Secret that holds it"), key=text("Key in that Secret")
         ),
     }
+
+
+def _recordings() -> Schema:
+    return group(
+        "Where recordings are kept",
+        url=text("s3://bucket/prefix; empty: a volume of the chart's own", pattern="^(s3://[a-z0-9].*)?$"),
+        endpoint=text("Of an S3 server that is not AWS", pattern="^(https?://.+)?$"),
+        region=text("Region"),
+        existingSecret=text("Secret with access-key-id and secret-access-key; empty: the pod's cloud identity"),
+        to=many("Where the store is, as NetworkPolicyPeers; empty: anywhere", {"type": "object"}),
+        ports=many("Its ports", whole("A port", 1, 65535)),
+        size=text("Size of the chart's own volume", pattern=QUANTITY),
+        storageClassName=text("Its storage class; empty: the cluster's default"),
+        accessMode=text("ReadWriteMany allows several replicas", enum=["ReadWriteOnce", "ReadWriteMany"]),
+        spool=text("What may wait while the store is away", pattern="^[1-9][0-9]*[MGT]i$"),
+    )
 
 
 def _external(name: str) -> Schema:

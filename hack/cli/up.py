@@ -30,7 +30,19 @@ from hack.devcluster.client import ApiClient
 MINIMUM_FREE_GIB = 1.0
 LIVE_WITHIN_SECONDS = 120.0
 UPGRADE_REQUIRED = 426
-SERVICES = ("operators", "identity", "ingest", "edge", "webrtc", "commerce", "committer", "redis", "postgres")
+SERVICES = (
+    "operators",
+    "identity",
+    "ingest",
+    "edge",
+    "webrtc",
+    "recorder",
+    "probe",
+    "commerce",
+    "committer",
+    "redis",
+    "postgres",
+)
 
 
 async def up(console: Console, values: Sequence[Path] = ()) -> None:
@@ -158,6 +170,8 @@ def chart_values(chosen: ports.Ports) -> dict[str, Any]:
     small = {"resources": {"requests": {"cpu": "20m", "memory": "64Mi"}}}
     return {
         **dict.fromkeys(SERVICES, small),
+        # A source on this machine is what a newcomer tries first.
+        "ingest": small | {"extraEnv": [{"name": "HAAT_PULL_NETWORKS", "value": "127.0.0.0/8"}]},
         # Nobody is paged here, and its memory is better used.
         "audit": {"enabled": False},
         "sizes": {name: {"cpu": "50m", "memory": "96Mi"} for name in ("transcoder", "fanout", "models")},

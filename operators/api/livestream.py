@@ -171,6 +171,17 @@ class CoHost(Model):
     ingest_protocol: CoHostProtocol = CoHostProtocol.WHIP
 
 
+class Pull(Model):
+    """A source that the platform reads, instead of waiting for a publisher."""
+
+    uri: str = Field(
+        min_length=8,
+        max_length=2048,
+        pattern=r"^(https?|rtmps?|srt|file)://[^\s]+$",
+        description="H.264 with AAC; private addresses and files only where the platform allows them.",
+    )
+
+
 class LiveStreamSpec(Model):
     """Desired state of a LiveStream."""
 
@@ -188,6 +199,7 @@ class LiveStreamSpec(Model):
     schedule: Schedule = Field(default_factory=Schedule)
     encoding: Encoding = Field(default_factory=Encoding)
     transcode: Transcode = Field(default_factory=Transcode)
+    pull: Pull | None = Field(None, description="Where the media comes from, when nobody publishes.")
     fanout: Fanout = Field(default_factory=Fanout)
     delivery: StreamDelivery = Field(default_factory=StreamDelivery)
     autoscaling: Autoscaling = Field(default_factory=Autoscaling)

@@ -107,6 +107,8 @@ async def observe(context: Context, stream: LiveStream) -> StreamObserved:
         catalog=_catalog(context, stream),
         transcoder=context.signals.transcoder(stream.id, now),
         room=context.signals.room(stream.id, now),
+        probe=context.signals.probe(stream.id, now),
+        restreams=context.signals.restreams(stream.id, now),
         samples=context.signals.samples(stream.id),
         last_scaled_at=context.scaled_at.get(stream.id, 0.0),
         pods=tuple(cache.pods(stream)),

@@ -18,6 +18,11 @@ def finalize(stream: LiveStream) -> str:
     return f"{stream.metadata.name}-finalize"
 
 
+def restream(stream: LiveStream) -> str:
+    """Deployment and NetworkPolicy of the copies for other platforms."""
+    return f"{stream.metadata.name}-restream"
+
+
 def fanout(stream: LiveStream) -> str:
     """Deployment, Service and disruption budget of the room."""
     return f"{stream.metadata.name}-fanout"

@@ -68,6 +68,14 @@ class RoomBeat:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeBeat:
+    """How late a viewer is who follows the playlists, in milliseconds."""
+
+    p50: int
+    p95: int
+
+
+@dataclass(frozen=True, slots=True)
 class StreamObserved:
     """The world around one LiveStream."""
 
@@ -87,6 +95,8 @@ class StreamObserved:
     catalog: str | None = None
     transcoder: TranscoderBeat | None = None
     room: RoomBeat = field(default_factory=RoomBeat)
+    probe: ProbeBeat | None = None
+    restreams: Mapping[str, str] | None = None
     samples: tuple[Sample, ...] = ()
     last_scaled_at: float = 0.0
     pod_start_seconds: float = 0.0
@@ -116,6 +126,27 @@ def room_beat(entries: Mapping[str, str], stream: str, now: float) -> RoomBeat:
         viewers=sum(_number(body, "viewers") for body in beats.values()),
         by_pod={pod: _number(body, "connections") for pod, body in beats.items()},
     )
+
+
+def probe_beat(entries: Mapping[str, str], stream: str, now: float) -> ProbeBeat | None:
+    """What a probe measured last; None while none watches the stream."""
+    for _, body in _beats(entries, f"probe/{stream}/", now):
+        return ProbeBeat(_number(body, "latency_p50_ms"), _number(body, "latency_p95_ms"))
+    return None
+
+
+def restream_beat(entries: Mapping[str, str], stream: str, now: float) -> dict[str, str] | None:
+    """Target -> what it is at (`Live`, or a state with its reason); None while no pod tells."""
+    for _, body in _beats(entries, f"restream/{stream}/", now):
+        targets = body.get("targets")
+        if not isinstance(targets, dict):
+            return None
+        found = {}
+        for name, item in targets.items():
+            state, reason = (item.get("state"), item.get("reason")) if isinstance(item, dict) else ("", "")
+            found[str(name)] = f"{state}: {reason}" if reason else str(state)
+        return found
+    return None
 
 
 def _beats(entries: Mapping[str, str], prefix: str, now: float) -> Iterable[tuple[str, dict[str, Any]]]:

@@ -19,6 +19,7 @@ from operators.livestream.children.config import build_config_map, chosen_ladder
 from operators.livestream.children.fanout import build_budget, build_fanout
 from operators.livestream.children.finalize import build_finalize
 from operators.livestream.children.policies import build_network_policies
+from operators.livestream.children.restream import build_restream
 from operators.livestream.children.routes import build_routes
 from operators.livestream.children.secret import build_secret, revoked_digests
 from operators.livestream.children.transcoder import (
@@ -120,10 +121,17 @@ def children(
         *([] if pooled(stream) else transcoders(stream, observed, platform)),
         *room(stream, observed, platform, scale, now),
         *build_network_policies(stream, platform),
+        *(build_restream(stream, channel, platform) if on_air(stream, observed) else []),
         *own_models(stream, observed, platform),
         *build_routes(stream, channel, platform, observed.capabilities, room=scale.decision.replicas > 0),
     ]
     return sorted(made, key=lambda item: ORDER.index(item["kind"]) if item["kind"] in ORDER else len(ORDER))
+
+
+def on_air(stream: LiveStream, observed: StreamObserved) -> bool:
+    """Whether there is something to restream: media comes, or is expected back."""
+    receiving = observed.transcoder is not None and observed.transcoder.receiving
+    return receiving or stream.status.phase in (StreamPhase.LIVE, StreamPhase.INTERRUPTED)
 
 
 def revoked_keys(stream: LiveStream, observed: StreamObserved) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from operators.livestream.observe import StreamObserved
 from operators.livestream.placement import pooled
 
 STREAMS_KEY, INGEST_KEY, CATALOGS_KEY = "haat:streams", "haat:ingest", "haat:catalogs"
-KEYS_KEY = "haat:ingest:keys"
+KEYS_KEY, PULLS_KEY = "haat:ingest:keys", "haat:ingest:pulls"
 MOVING = (StreamPhase.LIVE, StreamPhase.INTERRUPTED)
 CATALOG_CHANNEL = "haat:catalogs:changed"
 
@@ -31,6 +31,8 @@ def urls(stream: LiveStream, platform: Platform) -> dict[str, str]:
         "ingest": platform.rtmp_url,
         "page": f"{base}/s/{stream.id}",
         "hls": f"{base}/hls/{stream.id}/master.m3u8",
+        "dash": f"{base}/hls/{stream.id}/manifest.mpd",
+        **({"whep": f"{base}/whep/{stream.id}"} if platform.whip_url else {}),
         "chat": f"{base.replace('http', 'ws', 1)}/ws/{stream.id}",
     }
 
@@ -46,7 +48,7 @@ def publications(
         return tuple(result)
     if not live or not target:
         away = [Publication(INGEST_KEY, field, None) for field in ingest_fields(observed)]
-        return (*result, *away, Publication(KEYS_KEY, stream.id, None))
+        return (*result, *away, *(Publication(key, stream.id, None) for key in (KEYS_KEY, PULLS_KEY)))
     route = json.dumps(
         {
             "stream": stream.id,
@@ -54,12 +56,14 @@ def publications(
             "target": target,
             "allowed_cidrs": sorted(observed.channel.spec.ingest.allowed_cidrs) if observed.channel else [],
             "protocols": sorted(_protocols(observed)),
+            "max_bitrate_kbps": observed.channel.spec.quota.max_bitrate_kbps if observed.channel else 0,
         },
         sort_keys=True,
     )
     result += [Publication(INGEST_KEY, field, route) for field in ingest_fields(observed)]
     by_name = json.dumps(ingest_keys(observed)) if platform.srt_url and Protocol.SRT in _protocols(observed) else None
     result.append(Publication(KEYS_KEY, stream.id, by_name, sealed=True))
+    result.append(Publication(PULLS_KEY, stream.id, _pull_order(stream, observed), sealed=True))
     if observed.catalog is not None:
         result.append(Publication(CATALOGS_KEY, stream.id, observed.catalog, announce=CATALOG_CHANNEL))
     return tuple(result)
@@ -68,6 +72,7 @@ def publications(
 def withdrawn(stream: LiveStream, observed: StreamObserved) -> tuple[Publication, ...]:
     """Take everything back that was published."""
     fields = [(STREAMS_KEY, stream.id), (CATALOGS_KEY, stream.id), (KEYS_KEY, stream.id)]
+    fields.append((PULLS_KEY, stream.id))
     fields += [(INGEST_KEY, field) for field in ingest_fields(observed)]
     return tuple(Publication(key, field, None) for key, field in fields)
 
@@ -109,6 +114,13 @@ def ingest_keys(observed: StreamObserved) -> list[str]:
 def ingest_fields(observed: StreamObserved) -> list[str]:
     """SHA-256 of these keys."""
     return [digest(key) for key in ingest_keys(observed)]
+
+
+def _pull_order(stream: LiveStream, observed: StreamObserved) -> str | None:
+    """What ingest is to read, with the key that leads to the stream's transcoder."""
+    if stream.spec.pull is None or not (keys := ingest_keys(observed)):
+        return None
+    return json.dumps({"uri": stream.spec.pull.uri, "key": keys[0]})
 
 
 def _protocols(observed: StreamObserved) -> tuple[Protocol, ...]:

@@ -14,6 +14,7 @@ from operators.core.health import trouble
 from operators.core.plan import Manifest
 from operators.core.times import rfc3339
 from operators.livestream import names
+from operators.livestream.copies import restreaming
 from operators.livestream.lifecycle import FAILED_TO_START, Lifecycle, drained, expected_until, not_yet_due
 from operators.livestream.observe import StreamObserved, TranscoderBeat
 from operators.livestream.placement import pool_name, pooled
@@ -55,6 +56,7 @@ def facts(
         ready = observed.models_ready
         message = "" if ready else "Ray Serve is not ready; the page falls back to popularity."
         result.append(Fact("ModelsReady", ready, "Serving" if ready else "NotServing", message))
+    result += restreaming(observed.channel, observed.restreams, on_air=bool(beat and beat.receiving and not ended))
     if stream.spec.paused:
         result.append(Fact("Paused", True, "Paused", "spec.paused is set: children are left as they are."))
     return [*result, summary(result, needed=NEEDED)]
@@ -181,6 +183,8 @@ def document(
         "activeSales": sorted(sale.metadata.name for sale in observed.sales),
         "endReason": life.end_reason,
     }
+    if latency := _latency(stream, observed):
+        body["latencyMs"] = latency
     body["peakViewers"] = max(stream.status.peak_viewers, body["viewers"])
     if beat and beat.receiving:
         kept = stream.status.ingest
@@ -240,6 +244,20 @@ def fanout_status(stream: LiveStream, observed: StreamObserved, *, floor: int, p
         "selector": ",".join(f"{key}={value}" for key, value in sorted(selector(stream, "fanout").items())),
         "provider": provider,
         "floor": floor,
+    }
+
+
+def _latency(stream: LiveStream, observed: StreamObserved) -> dict[str, int] | None:
+    """What the probe measured, in steps of a tenth; what was known stays while another stream has its turn."""
+    before, probe = stream.status.latency_ms, observed.probe
+    on_air = observed.transcoder is not None and observed.transcoder.receiving
+    if not on_air or (probe is None and before is None):
+        return None
+    if probe is None:
+        return {"p50": before.p50, "p95": before.p95} if before else None
+    return {
+        "p50": reported_viewers(before.p50 if before else 0, probe.p50),
+        "p95": reported_viewers(before.p95 if before else 0, probe.p95),
     }
 
 

@@ -17,7 +17,15 @@ from redis.asyncio import Redis
 from operators.api import Channel
 from operators.channel.observe import cdn_probes, playout_beat
 from operators.core.scaling import PANIC_SECONDS, STABLE_SECONDS, Sample
-from operators.livestream.observe import RoomBeat, TranscoderBeat, room_beat, transcoder_beat
+from operators.livestream.observe import (
+    ProbeBeat,
+    RoomBeat,
+    TranscoderBeat,
+    probe_beat,
+    restream_beat,
+    room_beat,
+    transcoder_beat,
+)
 from operators.livestream.status import KEEPS_UP, reported_viewers
 
 HEARTBEATS, REPORTS, KNOCKS, CDN_HEALTH = "haat:heartbeats", "haat:sales:status", "haat:knocks", "haat:cdn:health"
@@ -25,6 +33,7 @@ FORGET_SECONDS = 30.0
 HISTORY_SECONDS = 900.0
 KNOCK_SECONDS = 5.0
 BLIND_SECONDS = 4.0
+LATENCY_SECONDS = 15.0
 WINDOWS_SECONDS = (1.5, PANIC_SECONDS, STABLE_SECONDS)
 
 logger = logging.getLogger(__name__)
@@ -57,6 +66,14 @@ class Signals:
         """The room's pods together."""
         return room_beat(self.heartbeats, stream, now)
 
+    def probe(self, stream: str, now: float) -> ProbeBeat | None:
+        """What a probe measured last."""
+        return probe_beat(self.heartbeats, stream, now)
+
+    def restreams(self, stream: str, now: float) -> dict[str, str] | None:
+        """How the copies for other platforms are doing."""
+        return restream_beat(self.heartbeats, stream, now)
+
     def samples(self, stream: str) -> tuple[Sample, ...]:
         """Connections over the last minutes."""
         return tuple(self.history.get(stream, ()))
@@ -71,7 +88,9 @@ class Signals:
             before = self.seen.get(stream)
             shown = reported_viewers(before[-1] if before else 0, room.viewers)
             knocked = int(self.knocks.get(stream, 0.0) // KNOCK_SECONDS)
-            state = (_media_state(beat), room.pods, knocked, *self._trend(stream, now), shown)
+            late = self._late(stream, now, before)
+            copies = tuple(sorted((self.restreams(stream, now) or {}).items()))
+            state = (_media_state(beat), late, copies, room.pods, knocked, *self._trend(stream, now), shown)
             if state != before:
                 self.seen[stream] = state
                 changed.append(stream)
@@ -99,6 +118,15 @@ class Signals:
         """Drop what is remembered of a stream that is gone."""
         self.history.pop(stream, None)
         self.seen.pop(stream, None)
+
+    def _late(self, stream: str, now: float, before: tuple[Any, ...] | None) -> tuple[int, float]:
+        """The probe's median and when it was taken over: it moves by a tenth, and at most every 15 seconds."""
+        kept: tuple[int, float] = before[1] if before else (0, 0.0)
+        probe = self.probe(stream, now)
+        if probe is None or (kept[0] and now - kept[1] < LATENCY_SECONDS):
+            return kept
+        shown = reported_viewers(kept[0], probe.p50)
+        return kept if shown == kept[0] else (shown, now)
 
     def _known(self, uid: str) -> Any:
         return _report(self.reports, uid)

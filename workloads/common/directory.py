@@ -50,6 +50,11 @@ class Directory(Generic[Entry]):
             task = self._pending[field] = asyncio.create_task(self._look_up(field))
         return await asyncio.shield(task)
 
+    def peek(self, field: str) -> tuple[Entry | None] | None:
+        """What `find` would answer without asking Redis, in a tuple; None when it would have to ask."""
+        known = self._known.get(field)
+        return (known[1],) if known and self._clock() - known[0] < FRESH_SECONDS else None
+
     def forget(self, field: str) -> None:
         """The entry did not prove true: ask again at the next look-up, keeping it for a Redis outage."""
         known = self._known.get(field)

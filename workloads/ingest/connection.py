@@ -121,7 +121,7 @@ class Connection(asyncio.Protocol):
                 self.data_received(b"")  # what came before the pause and was not looked at
 
     async def _publish(self, key: str) -> None:
-        relay = Relay(self._routes, key, peer=self._peer())
+        relay = Relay(self._routes, key, peer=self._peer(), max_kbps=self._settings.max_publish_kbps)
         try:
             await relay.start()
         except PublishRefused as error:
@@ -146,7 +146,8 @@ class Connection(asyncio.Protocol):
         self._flush()
         if self._transport:
             # Closing with unread bytes would reset the connection and take the status message with it.
-            self._transport.write_eof()
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
             asyncio.get_running_loop().call_later(_LINGER_SECONDS, self.abort)
 
     def _flush(self) -> None:
@@ -168,6 +169,11 @@ class Connection(asyncio.Protocol):
             self._metrics.errors.labels("idle").inc()
         elif self._relay is None or not self._relay.ended:
             asyncio.get_running_loop().call_later(_WATCH_SECONDS, self._watch)
+            return
+        elif self._relay.excess and not self._leaving:
+            self._metrics.refused.labels("bitrate").inc()
+            logger.warning("publisher let go: %s", self._relay.excess, extra={"stream": self.stream})
+            self._refuse(PublishRefused("NetStream.Publish.BadName", self._relay.excess, "bitrate"))
             return
         logger.info("connection closed for silence, or given up", extra={"stream": self.stream})
         self.abort()

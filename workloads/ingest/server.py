@@ -1,8 +1,9 @@
-"""The RTMP listener: accepts connections up to a limit, and ends them in order when the process stops."""
+"""The RTMP and RTMPS listeners: accept connections up to a limit, and end them in order when the process stops."""
 
 import asyncio
 
 from workloads.common.publication.routes import Routes
+from workloads.ingest.certificate import Certificate
 from workloads.ingest.config import IngestSettings
 from workloads.ingest.connection import Connection
 from workloads.ingest.metrics import Metrics
@@ -18,12 +19,24 @@ class RtmpServer:
         self._routes = routes
         self._metrics = metrics
         self._server: asyncio.Server | None = None
+        self._secure: asyncio.Server | None = None
+        self._renewing: asyncio.Task[None] | None = None
         self._connections: set[Connection] = set()
 
     async def start(self) -> None:
-        """Bind and listen."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._accept, self._settings.pod_ip, self._settings.rtmp_port)
+        """Bind and listen; CertificateError when RTMPS is wanted and cannot be had."""
+        loop, settings = asyncio.get_running_loop(), self._settings
+        if settings.rtmps_port:
+            certificate = Certificate(settings.tls_chain_file, settings.tls_key_file)
+            self._secure = await loop.create_server(
+                self._accept,
+                settings.pod_ip,
+                settings.rtmps_port,
+                ssl=certificate.context,
+                ssl_handshake_timeout=settings.handshake_timeout_seconds,
+            )
+            self._renewing = asyncio.create_task(certificate.watch())
+        self._server = await loop.create_server(self._accept, settings.pod_ip, settings.rtmp_port)
 
     @property
     def port(self) -> int:
@@ -34,8 +47,11 @@ class RtmpServer:
 
     async def close(self) -> None:
         """Stop listening and end every publication in order."""
-        if self._server:
-            self._server.close()
+        if self._renewing:
+            self._renewing.cancel()
+        for server in (self._server, self._secure):
+            if server:
+                server.close()
         connections = list(self._connections)
         for connection in connections:
             connection.leave()

@@ -1,6 +1,7 @@
 """Entry point: `python -m workloads.transcoder`."""
 
 import sys
+from pathlib import Path
 
 import imageio_ffmpeg
 
@@ -8,23 +9,34 @@ from workloads.common import redis, service
 from workloads.common.health import Readiness
 from workloads.common.mounted import ConfigError
 from workloads.common.tokens import Verifier
-from workloads.transcoder import app
 from workloads.transcoder.config import StreamKey, StreamSpec, TranscoderSettings, load_stream
+from workloads.transcoder.encode.hardware import VAAPI_DEVICE, EncoderUnavailable, Hardware, choose, parse
 from workloads.transcoder.hosted import Hosted, Solo, Streams, Tools
 from workloads.transcoder.metrics import Metrics
 from workloads.transcoder.pool.worker import Worker
+from workloads.transcoder.serve import app
+
+WEBSOCKETS = "websockets-sansio"
 
 
 def main() -> None:
     """Serve the stream of `HAAT_STREAM_FILE`, or those that `HAAT_POOL` is given, until SIGTERM; exit status 2 when
     that file is wrong."""
     settings = TranscoderSettings()
+    ffmpeg = settings.ffmpeg or imageio_ffmpeg.get_ffmpeg_exe()
     try:
         spec = _spec(settings)
-    except ConfigError as error:
+        hardware = choose(ffmpeg, parse(settings.encoder), _candidates())
+    except (ConfigError, EncoderUnavailable) as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)
-    service.run(lambda: _serve(settings, spec), settings)
+    service.run(lambda: _serve(settings, spec, ffmpeg, hardware), settings)
+
+
+def _candidates() -> list[Hardware]:
+    """Encoders whose device this pod has."""
+    devices = {Hardware.NVENC: "/dev/nvidia0", Hardware.VAAPI: VAAPI_DEVICE}
+    return [hardware for hardware, device in devices.items() if Path(device).exists()]
 
 
 def _spec(settings: TranscoderSettings) -> StreamSpec | None:
@@ -38,9 +50,9 @@ def _spec(settings: TranscoderSettings) -> StreamSpec | None:
     return load_stream(settings.stream_file)
 
 
-async def _serve(settings: TranscoderSettings, spec: StreamSpec | None) -> None:
+async def _serve(settings: TranscoderSettings, spec: StreamSpec | None, ffmpeg: str, hardware: Hardware) -> None:
     store = redis.connect(settings.redis_url, retries=0)
-    tools = Tools(settings, settings.ffmpeg or imageio_ffmpeg.get_ffmpeg_exe(), Metrics(), store)
+    tools = Tools(settings, ffmpeg, Metrics(), store, hardware)
     try:
         await (_serve_pool(tools) if spec is None else _serve_one(tools, spec))
     finally:
@@ -58,6 +70,7 @@ async def _serve_one(tools: Tools, spec: StreamSpec) -> None:
             tools.settings,
             readiness,
             on_drain=hosted.publisher.close,
+            ws=WEBSOCKETS,
         )
     finally:
         await hosted.close()
@@ -74,6 +87,7 @@ async def _serve_pool(tools: Tools) -> None:
             readiness,
             on_drain=worker.drain,
             lame_duck_seconds=0.0,
+            ws=WEBSOCKETS,
         )
     finally:
         await worker.close()

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from workloads.common.mounted import read_document
 from workloads.common.settings import Settings
+from workloads.transcoder.protect.keys import Drm
 
 logger = logging.getLogger(__name__)
 
@@ -16,6 +17,9 @@ logger = logging.getLogger(__name__)
 class TranscoderSettings(Settings):
     """Environment of the transcoder, beside what every container has.
 
+    `encoder` is `cpu`, `nvenc`, `vaapi` or `qsv`, and `x264_preset` is translated for it; with `passthrough` a source
+    that fits a rung becomes that rung; `shed_wait_seconds` of calm bring a rung back that overload took.
+    `content_secret_file` holds the secret that content keys are derived from; without it no stream can be protected.
     With `pool` the pod is a worker of that pool instead of serving the stream of `stream_file`. Its `max_window_bytes`
     are then shared by its streams in proportion to their units; `pool_unit_memory_bytes` is an encoder's memory per
     unit (one more is granted to each; 0: no limit); `pool_drain_seconds` stay below the pod's grace period.
@@ -25,6 +29,10 @@ class TranscoderSettings(Settings):
     rtmp_url: str = ""
     ffmpeg: str = ""
     x264_preset: str = "superfast"
+    encoder: str = ""
+    passthrough: bool = True
+    shed_wait_seconds: float = Field(30.0, ge=1)
+    content_secret_file: Path | None = None
     dvr_seconds: float = Field(30.0, ge=6)
     max_window_bytes: int = Field(256 * 1024 * 1024, ge=1024 * 1024)
     pool: str = Field("", pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$")
@@ -84,6 +92,8 @@ class StreamSpec(BaseModel):
     uid: str = ""
     title: str = ""
     ladder: Ladder
+    captions: tuple[str, ...] = ()
+    drm: Drm | None = None
 
 
 def load_stream(path: Path) -> StreamSpec:

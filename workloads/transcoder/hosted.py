@@ -6,6 +6,7 @@ so that what happens to one is no other's business.
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,14 +14,21 @@ from typing import Protocol
 from redis.asyncio import Redis
 
 from workloads.common.heartbeat import Heartbeat
+from workloads.common.mounted import ConfigError
 from workloads.common.problem import Problem
 from workloads.transcoder.config import StreamKey, StreamSpec, TranscoderSettings
-from workloads.transcoder.frames import Frames
+from workloads.transcoder.encode.hardware import Hardware
 from workloads.transcoder.metrics import Metrics
-from workloads.transcoder.origin import Origin
+from workloads.transcoder.protect.keys import Keys
+from workloads.transcoder.protect.protector import Protector
 from workloads.transcoder.publish import Publisher
+from workloads.transcoder.serve.frames import Frames
+from workloads.transcoder.serve.origin import Origin
+from workloads.transcoder.serve.push import Push
+from workloads.transcoder.serve.studio import heartbeat
 from workloads.transcoder.stream import Stream
-from workloads.transcoder.studio import heartbeat
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +39,7 @@ class Tools:
     ffmpeg: str
     metrics: Metrics
     store: Redis
+    hardware: Hardware = Hardware.CPU
 
 
 class Hosted:
@@ -38,10 +47,25 @@ class Hosted:
 
     def __init__(self, spec: StreamSpec, tools: Tools, *, own_key: Callable[[], str] = lambda: "") -> None:
         settings = tools.settings
-        self.stream = Stream(spec, window_seconds=settings.dvr_seconds, max_bytes=settings.max_window_bytes)
+        protector, refusal = None, ""
+        try:
+            protector = _protector(spec, settings)
+        except ConfigError as error:
+            # Never in the clear, and no reason to take the other streams of a worker down.
+            refusal = str(error)
+            logger.error("the stream cannot be protected: %s", error, extra={"stream": spec.stream})
+        self.stream = Stream(
+            spec,
+            window_seconds=settings.dvr_seconds,
+            max_bytes=settings.max_window_bytes,
+            protector=protector,
+        )
         self.publisher = Publisher(self.stream, settings, tools.ffmpeg, tools.metrics)
+        self.publisher.refusal = refusal
+        self.publisher.hardware = tools.hardware
         self.origin = Origin(self.stream, tools.metrics)
         self.frames = Frames(self.stream, tools.metrics)
+        self.push = Push(self.stream, tools.metrics)
         self.own_key = own_key
         self.on_transition: Callable[[], None] = lambda: None
         self._metrics = tools.metrics
@@ -76,6 +100,18 @@ class Hosted:
     def _transition(self) -> None:
         self._beat.nudge()
         self.on_transition()
+
+
+def _protector(spec: StreamSpec, settings: TranscoderSettings) -> Protector | None:
+    """What encrypts the stream; ConfigError when it must be and there is no secret: it is never sent in the clear."""
+    if spec.drm is None:
+        return None
+    if settings.content_secret_file is None:
+        raise ConfigError(f"{spec.stream} is protected and HAAT_CONTENT_SECRET_FILE is not set")
+    try:
+        return Protector(Keys(settings.content_secret_file.read_bytes().strip(), spec.stream, spec.drm))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"the content secret of {spec.stream} cannot be used: {error}") from error
 
 
 class Streams(Protocol):

@@ -11,6 +11,8 @@ _READ: dict[str, tuple[str, Callable[[Stream], float]]] = {
     "receiving": ("Whether a publisher is live", lambda stream: float(stream.receiving)),
     "playable": ("Whether every rendition has a segment", lambda stream: float(stream.playable)),
     "speed": ("Encoded frames per received frame", lambda stream: stream.speed()),
+    "lateness_seconds": ("Media that was received and is not published yet", lambda stream: stream.lateness()),
+    "rungs_shed": ("Rungs that overload has taken", lambda stream: float(len(stream.shed))),
     "input_kbps": ("Bit rate of the publisher", lambda stream: stream.input.kbps()),
 }
 
@@ -22,6 +24,12 @@ class Metrics:
         self.encoder_failures = Counter(
             "haat_transcoder_encoder_failures",
             "Encoders that ended while a publisher was live",
+            ["stream"],
+            registry=registry,
+        )
+        self.frames_dropped = Counter(
+            "haat_transcoder_frames_dropped",
+            "Frames of the publisher that were skipped because the encoder was too far behind",
             ["stream"],
             registry=registry,
         )
@@ -41,8 +49,10 @@ class Metrics:
         for name, (_, read) in _READ.items():
             self._gauges[name].labels(stream.spec.stream).set_function(partial(read, stream))
         self.encoder_failures.labels(stream.spec.stream)
+        self.frames_dropped.labels(stream.spec.stream)
 
     def forget(self, stream: Stream) -> None:
         """The stream has left this process: its series end, so that their number stays bounded."""
-        for metric in (*self._gauges.values(), self.encoder_failures, self.origin_requests, self.origin_bytes):
+        counters = (self.encoder_failures, self.frames_dropped, self.origin_requests, self.origin_bytes)
+        for metric in (*self._gauges.values(), *counters):
             metric.remove_by_labels({"stream": stream.spec.stream})

@@ -7,15 +7,20 @@ an encoder's output. Between sessions the renditions stay, so a reconnecting pub
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Any
 
 from workloads.common.cmaf.fragment import Fragment, Init
 from workloads.common.mediatime import MEDIA_EPOCH_SECONDS
-from workloads.transcoder.command import AUDIO, EncodePlan
 from workloads.transcoder.config import Ladder, StreamSpec
-from workloads.transcoder.feed import Feed
-from workloads.transcoder.ladder import EncodedRung
-from workloads.transcoder.playlist import Variant
-from workloads.transcoder.rendition import Grid, Rendition, initial_msn
+from workloads.transcoder.encode.command import AUDIO, EncodePlan
+from workloads.transcoder.encode.ladder import EncodedRung
+from workloads.transcoder.package.captions import Caption, Captions
+from workloads.transcoder.package.cues import Cue, Cues
+from workloads.transcoder.package.feed import Feed
+from workloads.transcoder.package.grid import Grid, SourceGrid
+from workloads.transcoder.package.playlist import Variant
+from workloads.transcoder.package.rendition import Rendition, initial_msn
+from workloads.transcoder.protect.protector import Protector
 from workloads.transcoder.source import Meter, Source
 
 _GAP_SECONDS = 0.05
@@ -27,7 +32,9 @@ class Stream:
     """Shared by the publisher's session, the origin, the studio and the heartbeat.
 
     `spec` and `max_bytes` may be replaced at any time; a new ladder applies at the next publish session. `retired` is
-    set when another pod has the stream: what is there can still be read, and nobody waits here for more.
+    set when another pod has the stream: what is there can still be read, and nobody waits here for more. While a rung
+    is `shed`, the next smaller one stands in for it: its playlist goes on, and the master playlist does not name it.
+    `input_time` is the media time of the publisher's newest frame.
     """
 
     def __init__(
@@ -37,6 +44,7 @@ class Stream:
         window_seconds: float,
         max_bytes: int,
         wall: Callable[[], float] = time.time,
+        protector: Protector | None = None,
     ) -> None:
         self.spec = spec
         self.max_bytes = max_bytes
@@ -44,6 +52,12 @@ class Stream:
         self.renditions: dict[str, Rendition] = {}
         self.feeds: dict[str, Feed] = {}
         self.rungs: dict[str, EncodedRung] = {}
+        self.shed: dict[str, EncodedRung] = {}
+        self.frames_dropped = 0
+        self.input_time = 0.0
+        self.protector = protector
+        self.cues = Cues()
+        self.captions = Captions(spec.captions)
         self.source = Source()
         self.input = Meter()
         self.output: dict[str, Meter] = {}
@@ -58,7 +72,17 @@ class Stream:
         self._first_msn: int | None = None
         self._ladder: Ladder | None = None
         self._waiters: dict[str, set[asyncio.Future[None]]] = {}
+        self._stand_ins: dict[str, tuple[str, ...]] = {}
         self._was_playable = False
+
+    @property
+    def window_seconds(self) -> float:
+        """How much of the past is listed."""
+        return self._window_seconds
+
+    def wall(self) -> float:
+        """Epoch seconds."""
+        return self._wall()
 
     @property
     def ladder(self) -> Ladder:
@@ -94,8 +118,8 @@ class Stream:
         self.input = Meter()
         self.on_transition()
 
-    def begin(self, plan: EncodePlan, source: Source) -> None:
-        """An encoder with this plan starts."""
+    def begin(self, plan: EncodePlan, source: Source, grid: Grid | SourceGrid | None = None) -> None:
+        """An encoder with this plan starts; `grid` is the session's, the plan's own without it."""
         self.source = source
         self._ladder = plan.ladder
         if self._first_msn is None:
@@ -103,23 +127,34 @@ class Stream:
             self._first_msn = initial_msn(self._wall())
         self._forget_rungs(plan)
         self.rungs = {rung.name: rung for rung in plan.rungs}
-        grid = Grid(plan.offset_seconds, plan.first_cut_seconds, plan.ladder.cut_seconds)
-        per_rendition = self.max_bytes // max(1, len(plan.names))
-        for name in plan.names:
-            rendition = self.renditions.get(name)
-            if rendition is None:
-                rendition = self.renditions[name] = Rendition(
-                    name,
-                    first_msn=self._first_msn,
-                    part_seconds=plan.ladder.part_seconds,
-                    window_seconds=self._window_seconds,
-                    max_bytes=per_rendition,
-                    video=name != AUDIO,
-                )
+        self.shed = {rung.name: rung for rung in plan.shed}
+        self._stand_ins = {plan.stand_in: tuple(self.shed)} if plan.shed else {}
+        grid = grid or Grid(plan.offset_seconds, plan.first_cut_seconds, plan.ladder.cut_seconds)
+        per_rendition = self.max_bytes // max(1, len(plan.names) + len(self.shed))
+        sequence = max((other.next_discontinuity_sequence for other in self.renditions.values()), default=0)
+        for name in (*self.shed, *plan.names):
+            rendition = self._rendition(name, self._first_msn, plan.ladder.part_seconds, sequence)
             rendition.part_seconds, rendition.max_bytes = plan.ladder.part_seconds, per_rendition
-            rendition.begin(grid)
+            start = plan.starts.get(plan.stand_in if name in self.shed else name)
+            rendition.begin(grid, None if start is None else plan.offset_seconds + start)
             self.feeds.setdefault(name, Feed(video=name != AUDIO)).begin()
             self.output[name] = Meter()
+
+    def _rendition(self, name: str, first_msn: int, part_seconds: float, sequence: int) -> Rendition:
+        rendition = self.renditions.get(name)
+        if rendition is None:
+            rendition = self.renditions[name] = Rendition(
+                name,
+                first_msn=first_msn,
+                part_seconds=part_seconds,
+                window_seconds=self._window_seconds,
+                max_bytes=self.max_bytes,
+                video=name != AUDIO,
+                discontinuity_sequence=sequence,
+                cues=self.cues,
+                protector=self.protector,
+            )
+        return rendition
 
     def media_arrived(self, size: int, frames: int) -> None:
         """Count what the publisher just sent."""
@@ -128,15 +163,22 @@ class Stream:
 
     def encoded(self, name: str, item: Init | Fragment) -> None:
         """The encoder's sink."""
-        rendition = self.renditions[name]
-        if isinstance(item, Init):
-            rendition.add_init(item)
-            self.feeds[name].add_init(item)
-            return
-        self.feeds[name].add(item)
-        self.output[name].add(len(item.data), len(item.samples))
-        if rendition.add(item):
-            self._changed(name)
+        if isinstance(item, Fragment):
+            self.output[name].add(len(item.data), len(item.samples))
+        for target in (name, *self._stand_ins.get(name, ())):
+            rendition, feed = self.renditions[target], self.feeds[target]
+            if isinstance(item, Init):
+                rendition.add_init(item)
+                feed.add_init(item)
+                continue
+            feed.add(item)
+            if rendition.add(item):
+                self._changed(target)
+
+    def lateness(self) -> float:
+        """Seconds of media that the publisher has sent and the slowest rendition has not published."""
+        published = [self.renditions[name].last_time for name in self.rungs if name in self.renditions]
+        return max(0.0, self.input_time - min(published)) if published and self.receiving else 0.0
 
     def finish(self) -> None:
         """The publisher is gone and its encoder ended."""
@@ -156,6 +198,25 @@ class Stream:
         """Whoever reads frames here has to look elsewhere."""
         for feed in self.feeds.values():
             feed.close()
+
+    def announce(self, *, id: str, kind: str, duration: float, data: dict[str, Any]) -> Cue:
+        """Say something with the next part of every rendition."""
+        at = max((rendition.last_time for rendition in self.renditions.values()), default=0.0)
+        return self.cues.add(id=id, kind=kind, at=at, duration=duration, data=data)
+
+    def caption(self, text: str, language: str, *, delay: float, duration: float) -> float:
+        """Caption what was said `delay` seconds ago, or from the growing segment on; the media time it begins at."""
+        reference = self.reference
+        current = reference.current if reference else None
+        begin = max(self.input_time - delay, current.start if current else 0.0)
+        self.captions.add(Caption(begin, begin + duration, language, text))
+        return begin
+
+    @property
+    def reference(self) -> Rendition | None:
+        """The video rendition whose segments those of captions follow."""
+        name = next(iter(self.rungs), "")
+        return self.renditions.get(name)
 
     def variants(self) -> list[Variant]:
         """Video renditions, largest first, as the multivariant playlist lists them."""
@@ -199,7 +260,7 @@ class Stream:
 
     def _forget_rungs(self, plan: EncodePlan) -> None:
         """A rung that left the ladder leaves with its window; one that only this source has no use for stays."""
-        kept = {AUDIO, *plan.names, *(rung.name for rung in plan.ladder.rungs)}
+        kept = {AUDIO, *plan.names, *(rung.name for rung in plan.ladder.rungs), *(rung.name for rung in plan.shed)}
         for name in self.renditions.keys() - kept:
             del self.renditions[name]
             self.feeds.pop(name).close()

@@ -2,17 +2,22 @@
 
 import asyncio
 import contextlib
+import gc
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import aiohttp
 
 from workloads.common import redis, service
+from workloads.common.access.gate import Gate
+from workloads.common.access.revocations import Revocations
 from workloads.common.health import Readiness
 from workloads.common.heartbeat import Heartbeat
 from workloads.common.origins import Origins
 from workloads.common.publication.routes import Routes
+from workloads.common.tokens import Verifier
 from workloads.webrtc import app, stream
+from workloads.webrtc.access import Access
 from workloads.webrtc.config import WebrtcSettings, split_address
 from workloads.webrtc.endpoint import Endpoint, field
 from workloads.webrtc.ice_servers import IceServers
@@ -22,10 +27,15 @@ from workloads.webrtc.sessions import Place, Sessions
 from workloads.webrtc.whep import Whep
 from workloads.webrtc.whip import Whip
 
+_GARBAGE_THRESHOLD = 50_000
+
 
 def main() -> None:
     """Serve WHEP and WHIP until SIGTERM."""
     settings = WebrtcSettings()
+    # What was imported stays for ever; looking through it again and again would take a fifth of a loaded pod's time.
+    gc.freeze()
+    gc.set_threshold(_GARBAGE_THRESHOLD)
     service.run(lambda: _serve(settings), settings)
 
 
@@ -47,6 +57,10 @@ async def _serve(settings: WebrtcSettings) -> None:
     endpoint = Endpoint(sessions, servers, store, client, metrics)
     whip = Whip(endpoint, Routes(store), threads, metrics, max_publishers=settings.webrtc_max_publishers)
 
+    revocations = Revocations(store)
+    verifier = Verifier(settings.auth_jwks) if settings.auth_jwks else None
+    access = Access(Gate(store, revocations, verifier=verifier), settings.proxies)
+
     async def drain() -> None:
         sessions.draining = True
         await whip.close()
@@ -55,10 +69,11 @@ async def _serve(settings: WebrtcSettings) -> None:
     readiness = Readiness()
     readiness.started = True
     beat = Heartbeat(beats, field(settings.pod_name), lambda: _beat(settings, sessions))
-    tasks = [asyncio.create_task(sessions.run()), asyncio.create_task(beat.run())]
+    jobs = (sessions.run(), beat.run(), revocations.run(), access.run(sessions))
+    tasks = [asyncio.create_task(job) for job in jobs]
     try:
-        http = app.build(endpoint, Whep(endpoint), whip, readiness)
-        await service.serve(http, settings, readiness, on_drain=drain)
+        http = app.build(endpoint, Whep(endpoint, access), whip, readiness)
+        await service.serve(http, settings, readiness, on_drain=drain, proxy_headers=False)
     finally:
         for task in tasks:
             task.cancel()

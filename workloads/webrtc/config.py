@@ -4,7 +4,7 @@ import ipaddress
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from workloads.common.settings import Settings
+from workloads.common.access.config import AccessSettings
 
 
 class IceServer(BaseModel):
@@ -31,7 +31,7 @@ class IceServer(BaseModel):
         return urls
 
 
-class WebrtcSettings(Settings):
+class WebrtcSettings(AccessSettings):
     """Environment of the webrtc container, beside what every container has.
 
     `webrtc_advertise` is the address (and port) that peers are told, where it is not the pod's own: `ip` or `ip:port`.

@@ -1,7 +1,8 @@
 """One viewer's copy of a track on the wire: own numbers, own keys, the shared payload. This is the hot path.
 
 A frame costs a viewer one memory move and one system call a run, and a header and an encryption a packet; nothing else
-is allocated. What was sent is remembered as references to shared frames, so that lost packets are made again from them.
+is allocated. What was sent is remembered as references to shared frames, so that lost packets are made again from them:
+in lists side by side, because a tuple for each frame and viewer would keep the garbage collector busy all the time.
 The trap: under one key a packet number must never carry two different contents, not even in its header.
 """
 
@@ -15,27 +16,40 @@ from workloads.webrtc.port import UdpPort
 from workloads.webrtc.srtp import Outbound, Scratch
 from workloads.webrtc.stun import Address
 
-HISTORY: Final = 1024
-_KEPT_FRAMES, _MAX_FRAMES = 150, 300
+_KEPT_FRAMES: Final = 150
 _RESEND_PAUSE_SECONDS = 0.03
 _MAX_RESENDS_PER_SECOND = 400
 
 
 class Wide:
-    """Transport-wide numbers of one viewer (all its tracks): when each of the last packets left, and its size."""
+    """Transport-wide numbers of one viewer (all its tracks), and when the packets that bear them left.
+
+    Kept by frame: a packet's own entry would be another cache miss for each packet of each viewer.
+    """
 
     def __init__(self) -> None:
         self.next = 1
-        self.times = [0.0] * HISTORY
-        self.sizes = [0] * HISTORY
+        self._firsts: list[int] = []
+        self._times: list[float] = []
+        self._sizes: list[int] = []
 
-    def sent(self, number: int) -> tuple[float, int] | None:
+    def take(self, count: int, now: float, size: int) -> int:
+        """The first of `count` numbers for packets that leave now, `size` bytes each on average."""
+        first = self.next
+        self.next = first + count
+        self._firsts.append(first)
+        self._times.append(now)
+        self._sizes.append(size)
+        if len(self._firsts) > 2 * _KEPT_FRAMES:
+            for kept in (self._firsts, self._times, self._sizes):
+                del kept[:-_KEPT_FRAMES]
+        return first
+
+    def sent(self, low: int) -> tuple[float, int] | None:
         """(time, size) of the packet with this 16-bit number, None when it is too old or was never sent."""
-        age = (self.next - number) & 0xFFFF
-        if not 0 < age < HISTORY or age >= self.next:
-            return None
-        place = (self.next - age) % HISTORY
-        return self.times[place], self.sizes[place]
+        age = (self.next - low) & 0xFFFF
+        place = bisect_right(self._firsts, self.next - age) - 1
+        return (self._times[place], self._sizes[place]) if age and place >= 0 else None
 
 
 class Outlet:
@@ -67,17 +81,21 @@ class Outlet:
         self._next = first_number
         self._rtx_next = first_number
         self._firsts: list[int] = []
-        self._sent: list[tuple[Frame, int, int]] = []
+        self._frames: list[Frame] = []
+        self._stamps: list[int] = []
+        self._counters: list[int] = []
         self._again: dict[int, float] = {}
         self._resends_left = _MAX_RESENDS_PER_SECOND
 
     def send(self, frame: Frame, stamp: int, now: float, cipher: Outbound, address: Address) -> bool:
         """All packets of a frame; `stamp` is an RTP timestamp without wrap. False when some were not sent."""
-        scratch, wide, port = self._scratch, self._wide, self._port
+        scratch, port = self._scratch, self._port
         data, view, base, length = scratch.data, scratch.view, scratch.base, scratch.length
-        protect, handle = cipher.protect, cipher.handle
-        pack_into, element, ssrc, kind = HEADER.pack_into, self._element, self.ssrc, self._payload_type
-        number, counter, times, sizes = self._next, wide.next, wide.times, wide.sizes
+        protect, handle, pack_into = cipher.protect, cipher.handle, HEADER.pack_into
+        element, ssrc, kind, number = self._element, self.ssrc, self._payload_type, self._next
+        count = len(frame.pieces)
+        counter = self._wide.take(count, now, HEADER_BYTES + frame.size // count) if element else 0
+        step = 1 if element else 0
         low_stamp = stamp & 0xFFFFFFFF
         self._remember(frame, stamp, number, counter)
         whole = True
@@ -85,19 +103,17 @@ class Outlet:
             size = len(run.data)
             view[:size] = run.data
             for at, bytes_, bits in run.packets:
-                wire = counter & 0xFFFF if element else 0
-                head = number & 0xFFFF
+                head, wire = number & 0xFFFF, counter & 0xFFFF
                 pack_into(data, at, bits | kind, head, low_stamp, ssrc, EXTENSION_PROFILE, 1, element, wire, 0)
                 length[0] = bytes_
                 if protect(handle, base + at, length):
                     whole = False
-                times[counter % HISTORY], sizes[counter % HISTORY] = now, bytes_
                 number += 1
-                counter += 1
+                counter += step
             whole = port.send_group(view[:size], run.segment, len(run.packets), address) and whole
-        self.packets += number - self._next
+        self.packets += count
         self.octets += frame.size
-        self._next, wide.next, self.last_stamp = number, (counter if element else wide.next), stamp
+        self._next, self.last_stamp = number, stamp
         return whole
 
     def second(self) -> None:
@@ -124,10 +140,12 @@ class Outlet:
 
     def _remember(self, frame: Frame, stamp: int, number: int, counter: int) -> None:
         self._firsts.append(number)
-        self._sent.append((frame, stamp, counter))
-        if len(self._firsts) > _MAX_FRAMES:
-            del self._firsts[:-_KEPT_FRAMES]
-            del self._sent[:-_KEPT_FRAMES]
+        self._frames.append(frame)
+        self._stamps.append(stamp)
+        self._counters.append(counter)
+        if len(self._firsts) > 2 * _KEPT_FRAMES:
+            for kept in (self._firsts, self._frames, self._stamps, self._counters):
+                del kept[:-_KEPT_FRAMES]
 
     def _again_packet(self, low: int, now: float) -> bytes | None:
         """The packet with the 16-bit number `low` once more (RFC 4588, 4), None when it is forgotten or never was."""
@@ -135,19 +153,15 @@ class Outlet:
         place = bisect_right(self._firsts, number) - 1
         if place < 0 or number >= self._next:
             return None
-        frame, stamp, counter = self._sent[place]
+        frame, stamp, counter = self._frames[place], self._stamps[place], self._counters[place]
         index = number - self._firsts[place]
         bits = frame.first_bits(index)
         if self._rtx is None:
             wire = (counter + index) & 0xFFFF if self._element else 0
             return self._header(bits | self._payload_type, low, stamp, self.ssrc, wire) + frame.pieces[index]
         ssrc, payload_type = self._rtx
-        wire = self._wide.next & 0xFFFF if self._element else 0
         size = HEADER_BYTES + 2 + len(frame.pieces[index])
-        if self._element:
-            place = self._wide.next % HISTORY
-            self._wide.times[place], self._wide.sizes[place] = now, size
-            self._wide.next += 1
+        wire = self._wide.take(1, now, size) & 0xFFFF if self._element else 0
         head = self._header(bits | payload_type, self._rtx_next & 0xFFFF, stamp, ssrc, wire)
         self._rtx_next += 1
         return head + struct.pack(">H", low) + frame.pieces[index]

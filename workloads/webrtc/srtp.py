@@ -12,6 +12,7 @@ from pylibsrtp import Policy
 from pylibsrtp._binding import ffi, lib
 
 _WINDOW = 1024
+_SENT_WINDOW = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,9 @@ PROFILES: Final = (
 Error = pylibsrtp.Error
 
 
-def _session(profile: Profile, key: bytes, kind: int) -> pylibsrtp.Session:
+def _session(profile: Profile, key: bytes, kind: int, window: int) -> pylibsrtp.Session:
     policy = Policy(key=key, ssrc_type=kind, srtp_profile=profile.libsrtp)
-    policy.window_size = _WINDOW
+    policy.window_size = window
     policy.allow_repeat_tx = True
     return pylibsrtp.Session(policy)
 
@@ -66,7 +67,7 @@ class Outbound:
     protect: Final = staticmethod(lib.srtp_protect)
 
     def __init__(self, profile: Profile, key: bytes) -> None:
-        self._session = _session(profile, key, Policy.SSRC_ANY_OUTBOUND)
+        self._session = _session(profile, key, Policy.SSRC_ANY_OUTBOUND, _SENT_WINDOW)
         self.tag_bytes = profile.tag
         self.handle: Any = self._session._srtp[0]
 
@@ -83,7 +84,7 @@ class Inbound:
     """One peer's incoming direction; `srtp.Error` for what is forged, repeated or broken."""
 
     def __init__(self, profile: Profile, key: bytes) -> None:
-        self._session = _session(profile, key, Policy.SSRC_ANY_INBOUND)
+        self._session = _session(profile, key, Policy.SSRC_ANY_INBOUND, _WINDOW)
 
     def rtcp(self, packet: bytes) -> bytes:
         """A plain RTCP compound."""

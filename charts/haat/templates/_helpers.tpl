@@ -133,6 +133,11 @@ topologySpreadConstraints:
 - { name: HAAT_AUTH_JWKS, valueFrom: { configMapKeyRef: { name: haat-auth, key: jwks } } }
 {{- end }}
 
+{{/* Whose X-Forwarded-For is believed: access rules look at viewers' addresses. */}}
+{{- define "haat.proxiesEnv" -}}
+- { name: HAAT_TRUSTED_PROXIES, value: {{ join "," .Values.ingress.trustedProxies | quote }} }
+{{- end }}
+
 {{- define "haat.databaseEnv" -}}
 {{- if include "haat.postgresSecret" . }}
 - { name: HAAT_DATABASE_URL, valueFrom: { secretKeyRef: { name: {{ include "haat.postgresSecret" . }}, key: {{ .Values.postgres.external.existingSecretKey }} } } }
@@ -171,8 +176,35 @@ livenessProbe: { httpGet: { path: /healthz, port: http }, periodSeconds: 10, fai
 - { name: HAAT_SEAL_KEY, valueFrom: { secretKeyRef: { name: {{ .Values.auth.existingSecret | default "haat-auth" }}, key: seal-key, optional: true } } }
 {{- end }}
 
-{{- define "haat.srtEnv" }}
+{{- define "haat.ingestEnv" }}
+{{- if .Values.srt.enabled }}
 - { name: HAAT_SRT_PORT, value: "9710" }
 - { name: HAAT_SRT_LATENCY_MS, value: {{ .Values.srt.latencyMs | quote }} }
 {{- include "haat.sealEnv" . }}
+{{- end }}
+{{- if .Values.rtmp.tlsSecret }}
+- { name: HAAT_RTMPS_PORT, value: "1936" }
+{{- end }}
+{{- end }}
+
+{{- define "haat.ingestPorts" -}}
+- { name: rtmp, containerPort: 1935, protocol: TCP }
+{{- if .Values.rtmp.tlsSecret }}
+- { name: rtmps, containerPort: 1936, protocol: TCP }
+{{- end }}
+{{- if .Values.srt.enabled }}
+- { name: srt, containerPort: 9710, protocol: UDP }
+{{- end }}
+{{- end }}
+
+{{- define "haat.ingestMounts" -}}
+{{- if .Values.rtmp.tlsSecret -}}
+- { name: tls, mountPath: /etc/haat/tls, readOnly: true }
+{{- end }}
+{{- end }}
+
+{{- define "haat.ingestVolumes" -}}
+{{- if .Values.rtmp.tlsSecret -}}
+- { name: tls, secret: { secretName: {{ .Values.rtmp.tlsSecret }} } }
+{{- end }}
 {{- end }}

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from tests.contract.edge.conftest import Edge
 from tests.support.servers import eventually
-from workloads.edge.channels import KEY
+from workloads.edge.serve.channels import KEY
 
 
 @pytest.fixture

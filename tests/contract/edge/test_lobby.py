@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from tests.contract.edge.conftest import Edge
 from tests.support.servers import eventually
 from workloads.common.origins import KEY
-from workloads.edge.lobby import KNOCKS
+from workloads.edge.serve.lobby import KNOCKS
 
 
 def name() -> str:

@@ -18,7 +18,7 @@ from tests.contract.edge.conftest import Edge
 from tests.support.servers import eventually, free_port
 from workloads.common.origins import KEY
 from workloads.common.problem import problem_response
-from workloads.edge import studio
+from workloads.edge.serve import studio
 
 
 async def answer(request: Request) -> Response:

@@ -58,11 +58,11 @@ class Plane:
         self.processes[name] = process
         return process
 
-    def start(self, *names: str) -> None:
+    def start(self, *names: str, **environment: str) -> None:
         """Start workloads and wait until they are ready."""
         for name in names:
             files = {"HAAT_STREAM_FILE": str(self.folder / "stream.json")} if name == "transcoder" else {}
-            self.launch(name, name, **files)
+            self.launch(name, name, **files, **environment)
         for name in names:
             wait_for(lambda name=name: self.is_ready(name))
 
@@ -73,14 +73,12 @@ class Plane:
             name,
             [sys.executable, "-m", f"workloads.{workload}"],
             POD_IP="127.0.0.1",
-            POD_NAME=f"{name}-0",
             HAAT_LISTEN_PORT=str(port),
             HAAT_RTMP_PORT=str(self.ports["rtmp"]),
             HAAT_REDIS_URL=f"redis://127.0.0.1:{self.ports['redis']}/0",
             HAAT_STREAM_KEY_FILE=str(self.folder / "key"),
             HAAT_AUTH_JWKS=(self.folder / "jwks.json").read_text(),
-            HAAT_X264_PRESET="ultrafast",
-            **environment,
+            **{"POD_NAME": f"{name}-0", "HAAT_X264_PRESET": "ultrafast", "HAAT_PASSTHROUGH": "false"} | environment,
         )
 
     def is_ready(self, name: str) -> bool:

@@ -9,7 +9,9 @@ import pytest
 from hack.testsource import barcode
 from hack.testsource.scene import Scene
 from workloads.common import flv
-from workloads.common.cmaf.fragment import Fragment, FragmentReader, Init
+from workloads.common.cmaf.fragment import Fragment, FragmentReader, Init, pack_chunk
+from workloads.transcoder.protect.keys import Drm, Keys, Method
+from workloads.transcoder.protect.protector import Protector
 from workloads.transcoder.source import Probe
 
 
@@ -67,3 +69,32 @@ def test_the_clock_survives_scaling_and_a_poor_encode(
     decoded = encode(ffmpeg, "-i", str(path), "-f", "rawvideo", "-pix_fmt", "gray", "-")
     frames = np.frombuffer(decoded, np.uint8).reshape(-1, scaled[1], scaled[0])
     assert [barcode.read(frame) for frame in frames] == [int(at * 1000) for at in times]
+
+
+@pytest.mark.parametrize(
+    "coding", [["-tune", "zerolatency"], ["-bf", "2"], ["-x264-params", "weightp=2:ref=4:slices=3"]]
+)
+def test_what_is_encrypted_can_be_decrypted_by_another_implementation(
+    ffmpeg: str, tmp_path: Path, coding: list[str]
+) -> None:
+    flags = "empty_moov+default_base_moof+frag_every_frame+frag_discont"
+    source = ["-f", "lavfi", "-i", "testsrc2=s=320x180:r=25", "-t", "2", "-pix_fmt", "yuv420p", "-c:v", "libx264"]
+    data = encode(ffmpeg, *source, *coding, "-g", "25", "-f", "mp4", "-movflags", flags, "pipe:1")
+    init, *fragments = list(FragmentReader().feed(data))
+    assert isinstance(init, Init)
+    protector = Protector(Keys(bytes(32), "shop/launch", Drm(method=Method.CBCS)))
+    chunks = [pack_chunk(index, [item]) for index, item in enumerate(fragments) if isinstance(item, Fragment)]
+    protected = [protector.part(chunk, init, 0, video=True) for chunk in chunks]
+    assert all(secret != clear for secret, clear in zip(protected, chunks, strict=True))
+    clear_file, secret_file = tmp_path / "clear.mp4", tmp_path / "secret.mp4"
+    clear_file.write_bytes(init.data + b"".join(chunks))
+    secret_file.write_bytes(protector.init(init, 0).data + b"".join(protected))
+    frames = ["-f", "framemd5", "-"]
+    key = protector.keys.of_segment(0).key.hex()
+    expected = encode(ffmpeg, "-i", str(clear_file), *frames)
+    assert encode(ffmpeg, "-decryption_key", key, "-i", str(secret_file), *frames) == expected
+    wrong = subprocess.run(
+        [ffmpeg, "-v", "error", "-decryption_key", "00" * 16, "-i", str(secret_file), *frames],
+        capture_output=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert wrong.stdout != expected

@@ -23,13 +23,13 @@ from workloads.common import flv
 from workloads.common.health import Readiness
 from workloads.common.problem import Problem
 from workloads.common.redis import connect
-from workloads.transcoder import app
 from workloads.transcoder.config import TranscoderSettings
 from workloads.transcoder.hosted import Tools
 from workloads.transcoder.metrics import Metrics
 from workloads.transcoder.pool import worker as module
 from workloads.transcoder.pool.mailbox import CHANNEL, INGEST_KEY, KEY
 from workloads.transcoder.pool.worker import Worker
+from workloads.transcoder.serve import app
 
 POD = "pool-default-x"
 

@@ -34,7 +34,7 @@ def test_one_of_each_by_default() -> None:
 
 
 def test_two_of_all_that_may_be_two() -> None:
-    assert replicas(rendered("ha")) == {**dict.fromkeys(SEVERAL, 2), "committer": 1}
+    assert replicas(rendered("ha")) == {**dict.fromkeys(SEVERAL, 2), "committer": 1, "recorder": 1, "probe": 1}
 
 
 def test_more_replicas_than_that_are_kept() -> None:
@@ -91,7 +91,7 @@ def test_balloons_give_way_to_everybody() -> None:
 
 def test_a_rollout_never_takes_a_pod_before_its_successor_is_ready() -> None:
     for deployment in of_kind(rendered("ha"), "Deployment"):
-        if deployment["metadata"]["name"] != "committer":
+        if deployment["metadata"]["name"] not in ("committer", "recorder"):
             assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
 
 

@@ -172,7 +172,17 @@ def test_monitors_select_the_services_and_the_streams() -> None:
     wanted = service_monitor["selector"]["matchLabels"].items()
     services = [d for d in of_kind(documents, "Service") if wanted <= d["metadata"]["labels"].items()]
     scraped = {d["metadata"]["name"] for d in services if any(p["name"] == "http" for p in d["spec"]["ports"])}
-    assert scraped == {"operators", "identity", "ingest", "edge", "webrtc", "commerce", "committer"}
+    assert scraped == {
+        "operators",
+        "identity",
+        "ingest",
+        "edge",
+        "webrtc",
+        "recorder",
+        "probe",
+        "commerce",
+        "committer",
+    }
     assert service_monitor["endpoints"][0]["honorLabels"] is True
     assert named(documents, "PodMonitor", "haat-streams")["spec"]["namespaceSelector"] == {"any": True}
     assert all(

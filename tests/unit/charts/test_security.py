@@ -168,6 +168,7 @@ def test_nothing_comes_in_unless_a_policy_says_so() -> None:
     assert ingress_ports(documents, "committer") == {}
     assert ingress_ports(documents, "ingest") == {1935: [], 9710: []}
     assert ingress_ports(documents, "edge") == {8080: []}
+    assert ingress_ports(documents, "recorder") == {8080: []}
     assert ingress_ports(documents, "webrtc")[8189] == []
     (peer,) = ingress_ports(documents, "postgres")[5432]
     assert peer["podSelector"]["matchExpressions"][0]["values"] == ["commerce", "committer", "audit"]

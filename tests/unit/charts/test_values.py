@@ -13,7 +13,20 @@ from hack.chart.__main__ import main as chart_files
 from hack.chart.schema import values_schema
 from tests.unit.charts.conftest import AUTH, CASES, CHART, Obj, merged, named, of_kind, pods, render
 
-SERVICES = ("operators", "identity", "ingest", "edge", "webrtc", "commerce", "committer", "audit", "redis", "postgres")
+SERVICES = (
+    "operators",
+    "identity",
+    "ingest",
+    "edge",
+    "webrtc",
+    "probe",
+    "recorder",
+    "commerce",
+    "committer",
+    "audit",
+    "redis",
+    "postgres",
+)
 
 
 def defaults() -> Obj:

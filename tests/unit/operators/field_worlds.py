@@ -43,6 +43,7 @@ RICH_STREAM: Spec = {
                  "maxHeight": 720},
     "transcode": {"placement": "Dedicated", "redundancy": 1, "hardware": "Auto", "resources": RESOURCES,
                   "priorityClassName": "high"},
+    "pull": {"uri": "https://origin.example/live.m3u8"},
     "fanout": {"minReplicas": 1, "maxReplicas": 20, "connectionsPerReplica": 500, "targetUtilizationPercent": 70,
                "drain": "120s", "scaleToZeroAfter": "5m"},
     "delivery": {"edge": {"minReplicas": 0, "maxReplicas": 0}},

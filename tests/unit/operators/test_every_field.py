@@ -52,6 +52,7 @@ WITHOUT_EFFECT: dict[str, dict[str, str]] = {
 """Kind -> path -> why the operators have nothing to do with it."""
 
 OTHERS: dict[str, Any] = {
+    "pull.uri": "srt://origin.example:9000",
     "autoscaling.provider": "HPA",
     "connectionsPerReplica": 200,
     "expectedPeakRps": 5000,

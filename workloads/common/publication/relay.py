@@ -12,11 +12,14 @@ import random
 import time
 
 from workloads.common import flv
+from workloads.common.publication.allowance import Allowance
 from workloads.common.publication.forward import Upload, UploadLost, UploadRefused, open_upload
 from workloads.common.publication.gop import GopCache
 from workloads.common.publication.routes import Routes, RouteUnavailable
+from workloads.common.publication.timeline import Timeline
 
 GIVE_UP_SECONDS = 30.0
+MAX_KBPS = 40_000
 _FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.05, 1.0
 _MIN_LIFE_SECONDS = 2.0
 
@@ -36,12 +39,16 @@ class PublishRefused(Exception):
 class Relay:
     """Forwards one publication; `start`, then `push` and `flush`, then `close`. `ended` is done when it gave up."""
 
-    def __init__(self, routes: Routes, key: str, *, peer: str = "", protocol: str = "rtmp") -> None:
+    def __init__(
+        self, routes: Routes, key: str, *, peer: str = "", protocol: str = "rtmp", max_kbps: int = MAX_KBPS
+    ) -> None:
         self._routes = routes
         self._peer = peer
         self._protocol = protocol
         self._key = key
         self._gop = GopCache()
+        self._timeline = Timeline()
+        self._allowance = Allowance(max_kbps)
         self._upload: Upload | None = None
         self._pending: list[bytes] = [flv.HEADER]
         self._keeper: asyncio.Task[None] | None = None
@@ -63,13 +70,27 @@ class Relay:
 
     @property
     def ended(self) -> bool:
-        """Whether the relay gave the publication up."""
-        return self._keeper is not None and self._keeper.done()
+        """Whether the relay gave the publication up, or the publisher sends more than it may."""
+        return self._allowance.exceeded or (self._keeper is not None and self._keeper.done())
+
+    @property
+    def excess(self) -> str:
+        """What a publisher that sends too much is told; empty for others."""
+        allowance = self._allowance
+        if not allowance.exceeded:
+            return ""
+        return f"{allowance.measured_kbps} kbps is more than the {allowance.kbps} kbps that are allowed here"
 
     def push(self, kind: int, timestamp_ms: int, payload: bytes) -> None:
         """Take one tag; it leaves with the next `flush`."""
-        packed = flv.pack_tag(kind, timestamp_ms, payload)
-        self._gop.add(kind, timestamp_ms, payload, packed)
+        if kind == flv.SCRIPT or flv.is_sequence_header(kind, payload):
+            # Encoders stamp these with anything, often zero.
+            dated_ms = self._timeline.end_ms
+        else:
+            dated_ms = self._timeline.date(kind, timestamp_ms)
+        packed = flv.pack_tag(kind, dated_ms, payload)
+        self._gop.add(kind, dated_ms, payload, packed)
+        self._allowance.add(len(payload), time.monotonic())
         if self._upload is not None:
             self._pending.append(packed)
 
@@ -111,6 +132,8 @@ class Relay:
         self.stream = route.stream
         if not route.admits(self._peer):
             raise UploadRefused(403)
+        if route.max_kbps:
+            self._allowance.kbps = min(self._allowance.kbps, route.max_kbps)
         if not route.speaks(self._protocol):
             raise UploadRefused(405)
         return await open_upload(route.target, self._key, backlog_ms=backlog_ms, protocol=self._protocol)

@@ -35,6 +35,7 @@ class Route:
     """Where the media of one stream key goes: `target` is `http://ip:port` of the transcoder.
 
     `networks` are the only ones that may publish, `protocols` the only ones that may be spoken; none means all.
+    `max_kbps` is what a publisher may send; 0 leaves it to ingest.
     """
 
     stream: str
@@ -42,10 +43,11 @@ class Route:
     target: str
     networks: tuple[Network, ...] = ()
     protocols: frozenset[str] = frozenset()
+    max_kbps: int = 0
 
     def speaks(self, protocol: str) -> bool:
         """Whether a publisher may speak this protocol (`rtmp`, `srt`, `whip`)."""
-        return not self.protocols or protocol.upper() in self.protocols
+        return not self.protocols or protocol == "pull" or protocol.upper() in self.protocols
 
     def admits(self, peer: str) -> bool:
         """Whether a publisher at the address `peer` may publish."""
@@ -98,7 +100,8 @@ def parse_route(raw: str) -> Route | None:
         body = json.loads(raw)
         networks = tuple(ipaddress.ip_network(item, strict=False) for item in body.get("allowed_cidrs") or ())
         protocols = frozenset(str(item).upper() for item in body.get("protocols") or ())
-        route = Route(str(body["stream"]), str(body.get("uid", "")), str(body["target"]), networks, protocols)
+        limit = int(body.get("max_bitrate_kbps") or 0)
+        route = Route(str(body["stream"]), str(body.get("uid", "")), str(body["target"]), networks, protocols, limit)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         logger.error("unusable entry in %s: %r", KEY, error)
         return None

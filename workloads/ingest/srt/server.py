@@ -4,12 +4,20 @@ import asyncio
 import logging
 
 from workloads.common.publication.names import StreamKeys
+from workloads.common.publication.relay import PublishRefused
 from workloads.common.publication.routes import Routes, RouteUnavailable
 from workloads.ingest.config import IngestSettings
 from workloads.ingest.metrics import Metrics
 from workloads.ingest.srt.handshake import Rejection
 from workloads.ingest.srt.listener import Refused, SrtListener
-from workloads.ingest.srt.publication import SrtPublication
+from workloads.ingest.transport import TransportPublication
+
+_REASONS = {
+    "key": Rejection.UNAUTHORIZED,
+    "taken": Rejection.CONFLICT,
+    "address": Rejection.FORBIDDEN,
+    "protocol": Rejection.FORBIDDEN,
+}
 
 logger = logging.getLogger(__name__)
 
@@ -55,8 +63,13 @@ class SrtServer:
             logger.warning("keys cannot be looked up: %s", error, extra={"stream": stream})
             raise Refused(Rejection.DOWN, "not_ready") from error
 
-    async def _begin(self, stream: str, key: str, peer: str) -> SrtPublication:
-        return await SrtPublication.begin(self._routes, key, peer)
+    async def _begin(self, stream: str, key: str, peer: str) -> TransportPublication:
+        try:
+            return await TransportPublication.begin(
+                self._routes, key, protocol="srt", max_kbps=self._settings.max_publish_kbps, peer=peer
+            )
+        except PublishRefused as error:
+            raise Refused(_REASONS.get(error.reason, Rejection.DOWN), error.reason) from error
 
     def _changed(self, count: int) -> None:
         self._metrics.publishers.inc(count - self._publishers)

@@ -5,7 +5,7 @@ import gzip
 
 import pytest
 
-from workloads.edge.cache import CacheFull, CoalescingCache, Entry
+from workloads.edge.deliver.cache import CacheFull, CoalescingCache, Entry
 
 
 class Origin:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workloads.edge.policy import Kind, classify
+from workloads.edge.deliver.policy import Kind, classify
 
 BASE = "/hls/shop/launch"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from workloads.edge.web import Web, content_security_policy, inside
+from workloads.edge.serve.web import Web, content_security_policy, inside
 
 
 @pytest.fixture

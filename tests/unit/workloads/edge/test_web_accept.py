@@ -2,7 +2,7 @@
 
 import pytest
 
-from workloads.edge.web import wants_page
+from workloads.edge.serve.web import wants_page
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from media_builders import AUDIO_INIT, VIDEO_INIT, frame
 
-from workloads.transcoder.feed import MAX_LAG_SECONDS, Feed, FeedEnded, Piece, Subscription
+from workloads.transcoder.package.feed import MAX_LAG_SECONDS, Feed, FeedEnded, Piece, Subscription
 
 
 class Clock:

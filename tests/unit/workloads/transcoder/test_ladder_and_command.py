@@ -2,10 +2,10 @@
 
 import pytest
 
-from workloads.transcoder import command
-from workloads.transcoder.command import EncodePlan
 from workloads.transcoder.config import Ladder, Rung
-from workloads.transcoder.ladder import choose
+from workloads.transcoder.encode import command
+from workloads.transcoder.encode.command import EncodePlan
+from workloads.transcoder.encode.ladder import choose
 from workloads.transcoder.source import Source
 
 RUNGS = tuple(
@@ -46,7 +46,7 @@ def plan(ladder: Ladder = LADDER, *, audio: bool = True) -> EncodePlan:
 
 
 def test_filters_scale_in_a_cascade() -> None:
-    assert command.filter_graph(plan().rungs) == (
+    assert command.filter_graph(plan()) == (
         "[0:v:0]setsar=1,format=yuv420p,split=2[v0][s0];"
         "[s0]scale=854:480:flags=bilinear,setsar=1,format=yuv420p,split=2[v1][s1];"
         "[s1]scale=640:360:flags=bilinear,setsar=1,format=yuv420p[v2]"

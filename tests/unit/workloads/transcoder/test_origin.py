@@ -8,11 +8,11 @@ from prometheus_client import CollectorRegistry
 
 from workloads.common.mediatime import MEDIA_EPOCH_SECONDS
 from workloads.common.problem import Problem
-from workloads.transcoder.command import EncodePlan
 from workloads.transcoder.config import Ladder, Rung, StreamSpec
-from workloads.transcoder.ladder import choose
+from workloads.transcoder.encode.command import EncodePlan
+from workloads.transcoder.encode.ladder import choose
 from workloads.transcoder.metrics import Metrics
-from workloads.transcoder.origin import Origin, parse_reload
+from workloads.transcoder.serve.origin import Origin, parse_reload
 from workloads.transcoder.source import Source
 from workloads.transcoder.stream import Stream
 
@@ -131,7 +131,7 @@ async def test_a_hinted_part_that_never_comes_is_not_found(live: Broadcast) -> N
 
 
 async def test_a_playlist_that_does_not_grow_in_time_is_503(live: Broadcast, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workloads.transcoder.origin.HOLD_TARGETS", 0.01)
+    monkeypatch.setattr("workloads.transcoder.serve.origin.HOLD_TARGETS", 0.01)
     assert await status_of(live, f"{PREFIX}/720p/media.m3u8", f"_HLS_msn={live.msn}") == (503, "not_yet")
 
 

@@ -2,9 +2,10 @@
 
 from media_builders import AUDIO_INIT, VIDEO_INIT, frame
 
-from workloads.transcoder import playlist
-from workloads.transcoder.playlist import Variant
-from workloads.transcoder.rendition import Grid, Rendition
+from workloads.transcoder.package import playlist
+from workloads.transcoder.package.grid import Grid
+from workloads.transcoder.package.playlist import Variant
+from workloads.transcoder.package.rendition import Rendition
 
 START = 60_000_000.25
 

@@ -8,7 +8,8 @@ from media_builders import AUDIO_INIT, VIDEO_INIT, frame
 from workloads.common.cmaf.boxes import BoxReader
 from workloads.common.cmaf.fragment import Init, parse_fragment
 from workloads.common.mediatime import MEDIA_EPOCH_SECONDS
-from workloads.transcoder.rendition import Grid, Rendition, initial_msn
+from workloads.transcoder.package.grid import Grid
+from workloads.transcoder.package.rendition import Rendition, initial_msn
 
 GRID = Grid(100.0, 1.0, 2.0)
 

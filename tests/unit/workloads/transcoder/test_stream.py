@@ -5,10 +5,10 @@ import asyncio
 from media_builders import AUDIO_INIT, VIDEO_INIT, frame
 
 from workloads.common.mediatime import MEDIA_EPOCH_SECONDS
-from workloads.transcoder.command import EncodePlan
 from workloads.transcoder.config import Ladder, Rung, StreamSpec
-from workloads.transcoder.ladder import choose
-from workloads.transcoder.rendition import initial_msn
+from workloads.transcoder.encode.command import EncodePlan
+from workloads.transcoder.encode.ladder import choose
+from workloads.transcoder.package.rendition import initial_msn
 from workloads.transcoder.source import Source
 from workloads.transcoder.stream import Stream
 

@@ -5,7 +5,7 @@ import { IconButton, Spinner } from "@/design/ui";
 import { useTranslation } from "@/i18n";
 import { formatSeconds } from "@/i18n/format";
 import styles from "./LiveStreamPlayer.module.css";
-import { play, useEngine } from "./useEngine";
+import { type EngineKind, play, useEngine } from "./useEngine";
 
 const MultiQualitySelector = lazy(() => import("./MultiQualitySelector"));
 
@@ -16,6 +16,8 @@ interface LiveStreamPlayerProps {
   phase: string | null;
   /** A small picture without controls (studio). */
   preview?: boolean;
+  /** How the picture comes; `push` has the lowest latency and no way back. */
+  engine?: EngineKind;
   children?: ReactNode;
 }
 
@@ -28,12 +30,19 @@ const OVERLAYS: Record<string, "standby" | "interrupted" | "ended"> = {
   Failed: "ended",
 };
 
-export function LiveStreamPlayer({ src, title, phase, preview = false, children }: LiveStreamPlayerProps) {
+export function LiveStreamPlayer({
+  src,
+  title,
+  phase,
+  preview = false,
+  engine = "hls",
+  children,
+}: LiveStreamPlayerProps) {
   const { t, language } = useTranslation();
   const video = useRef<HTMLVideoElement>(null);
   const [muted, setMuted] = useState(true);
   const [paused, setPaused] = useState(false);
-  const player = useEngine(video, src);
+  const player = useEngine(video, src, engine);
   const overlay = phase ? OVERLAYS[phase] : undefined;
 
   useEffect(() => {

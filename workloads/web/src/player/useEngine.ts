@@ -23,7 +23,14 @@ const NOTHING: PlayerState = {
   latency: null,
 };
 
-export function useEngine(video: RefObject<HTMLVideoElement | null>, src: string | null) {
+/** `push` is for the lowest latency: each frame as it comes, where the browser can. */
+export type EngineKind = "hls" | "push";
+
+export function useEngine(
+  video: RefObject<HTMLVideoElement | null>,
+  src: string | null,
+  kind: EngineKind = "hls",
+) {
   const [state, setState] = useState(NOTHING);
   const engine = useRef<Engine | null>(null);
 
@@ -41,7 +48,15 @@ export function useEngine(video: RefObject<HTMLVideoElement | null>, src: string
     const onWaiting = () => patch({ stalled: true });
     element.addEventListener("playing", onStarted);
     element.addEventListener("waiting", onWaiting);
-    if (playsNatively(element)) {
+    if (kind === "push" && typeof MediaSource !== "undefined") {
+      void import("./pushEngine").then(
+        ({ playWithPush }) => {
+          if (gone) return;
+          engine.current = playWithPush(element, src, events);
+        },
+        () => patch({ stalled: true }),
+      );
+    } else if (playsNatively(element)) {
       engine.current = playNatively(element, src, events);
       play(element);
     } else {
@@ -64,7 +79,7 @@ export function useEngine(video: RefObject<HTMLVideoElement | null>, src: string
       engine.current = null;
       setState(NOTHING);
     };
-  }, [video, src]);
+  }, [video, src, kind]);
 
   const select = (index: number) => {
     engine.current?.setQuality(index);

@@ -1,0 +1,1 @@
+"""Measure: what operators and owners learn about delivery."""

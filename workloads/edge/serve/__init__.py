@@ -1,0 +1,1 @@
+"""Serve: what viewers ask an edge for, path by path."""

@@ -1,0 +1,1 @@
+"""Pull: streams whose source is an address that ingest reads, instead of a host that publishes."""

@@ -1,0 +1,1 @@
+"""Recording of broadcasts, their replay, thumbnails and clips."""

@@ -1,0 +1,1 @@
+"""What viewers fetch: playlists, media, pictures and events of recordings."""

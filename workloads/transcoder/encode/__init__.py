@@ -1,0 +1,1 @@
+"""Encode: which rungs a source gets, and the ffmpeg that makes them."""

@@ -1,0 +1,1 @@
+"""Package: frames into parts, segments and playlists."""

@@ -1,0 +1,1 @@
+"""Protect: encryption of what viewers are given, and the keys for it."""

@@ -1,0 +1,1 @@
+"""Serve: what edges, hosts and the other planes ask a transcoder for."""
