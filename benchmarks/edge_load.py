@@ -85,8 +85,9 @@ async def serve_edge(port: int, redis_url: str, *, plain: bool) -> None:
     """An edge; `plain` leaves its hot path out."""
     from workloads.common import redis
     from workloads.edge.config import EdgeSettings
-    from workloads.edge.plane import plane
+    from workloads.edge.plane import calm_garbage, plane
 
+    calm_garbage()
     store = redis.connect(redis_url)
     settings = EdgeSettings(web_root=Path("/nonexistent"))
     async with plane(settings, store) as edge:

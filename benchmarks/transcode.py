@@ -116,9 +116,7 @@ def _pod(folder: Path, source: Path) -> tuple[float, float]:
                 playlist = httpx.get(f"http://127.0.0.1:{PORT}/hls/{STREAM}/720p/media.m3u8", timeout=10)
                 playlist.raise_for_status()
                 if "encoder replaced" in (folder / "log").read_text():
-                    note(
-                        "a rung was shed or frames were skipped: the machine is too busy, the pod's figures are too good"
-                    )
+                    note("a rung was shed: the machine is too busy, and the pod's figures are too good")
                 return cores, memory
             finally:
                 sender.kill()

@@ -226,6 +226,14 @@ def _service(name: str) -> Schema:
             "leaderElection": flag("Hold a Lease; must be true with several replicas"),
             "workers": whole("Reconciles at a time", 1, 256),
         }
+    if name == "edge":
+        own["limits"] = group(
+            "How many may watch, and how much they may take",
+            accountSessions=whole("Sessions of one account at a time; 0: any number", 0, 1000),
+            accountPolicy=text("Which one goes beyond that: the oldest or the newest", enum=["evict", "refuse"]),
+            viewerKbps=whole("What one viewer may take; 0: any", 0, 10_000_000),
+            connections=whole("Of one pod; beyond it new viewers are turned away", 1, 1_000_000),
+        )
     if name == "webrtc":
         own |= _webrtc()
     if name == "recorder":

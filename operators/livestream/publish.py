@@ -135,6 +135,7 @@ def _directory_entry(stream: LiveStream, observed: StreamObserved, platform: Pla
         "description": stream.spec.description,
         "language": stream.spec.language,
         "channel": channel.spec.display_name if channel else stream.spec.channel.name,
+        "slug": channel.spec.slug if channel else "",
         "phase": phase,
         "origin": transcoder_url(stream, observed),
         "tags": sorted(stream.spec.tags),

@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 FRESH_SECONDS = 1.0
+GRACE_SECONDS = 2.0
 STALE_SECONDS = 300.0
 MAX_ENTRIES = 10_000
 
@@ -51,9 +52,22 @@ class Directory(Generic[Entry]):
         return await asyncio.shield(task)
 
     def peek(self, field: str) -> tuple[Entry | None] | None:
-        """What `find` would answer without asking Redis, in a tuple; None when it would have to ask."""
+        """What is known now, in a tuple; None when Redis has to be asked first.
+
+        An answer that has just grown old is still given, once more Redis is asked behind it: else all who come together
+        would wait together.
+        """
         known = self._known.get(field)
-        return (known[1],) if known and self._clock() - known[0] < FRESH_SECONDS else None
+        if known is None:
+            return None
+        age = self._clock() - known[0]
+        if age >= FRESH_SECONDS:
+            if age >= FRESH_SECONDS + GRACE_SECONDS:
+                return None
+            if field not in self._pending:
+                task = self._pending[field] = asyncio.create_task(self._look_up(field))
+                task.add_done_callback(_heard)
+        return (known[1],)
 
     def forget(self, field: str) -> None:
         """The entry did not prove true: ask again at the next look-up, keeping it for a Redis outage."""
@@ -78,3 +92,9 @@ class Directory(Generic[Entry]):
         if len(self._known) > MAX_ENTRIES:
             self._known.popitem(last=False)
         return entry
+
+
+def _heard(task: "asyncio.Task[Entry | None]") -> None:
+    """Whoever asks next hears of a failure; nobody waits for this one."""
+    if not task.cancelled() and task.exception() is not None:
+        logger.debug("a look-up failed: %r", task.exception())

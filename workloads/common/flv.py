@@ -1,7 +1,8 @@
 """FLV, the container that ingest and transcoder speak between them: tags in, tags out, and what a tag is; free of IO.
 
-Source: Adobe "Video File Format Specification 10.1", annex E, and the Enhanced RTMP v1 extension of the video tag
-header. Timestamps are milliseconds, unsigned 32 bits. `TagReader` is fed from the network, so sizes are bounded.
+Source: Adobe "Video File Format Specification 10.1", annex E; "Enhanced RTMP" v2 for the extended tag headers, whose
+codec is named by four characters. Timestamps are milliseconds, unsigned 32 bits. `TagReader` is fed from the network,
+so sizes are bounded.
 """
 
 import struct
@@ -20,7 +21,9 @@ MAX_TAG_BYTES: Final = 16 * 1024 * 1024
 _TAG_HEADER_BYTES = 11
 _AVC, _AAC = 7, 10
 _KEYFRAME = 1
-_EX_SEQUENCE_START = 0
+_EX_AUDIO = 9
+_EX_SEQUENCE_START, _EX_CODED_FRAMES, _EX_CODED_FRAMES_X = 0, 1, 3
+_EX_FRAMES = (_EX_SEQUENCE_START, _EX_CODED_FRAMES, _EX_CODED_FRAMES_X)
 
 
 class FlvError(ValueError):
@@ -51,25 +54,44 @@ def pack_tag(kind: int, timestamp_ms: int, payload: bytes) -> bytes:
 
 def is_keyframe(kind: int, payload: bytes) -> bool:
     """Whether a video tag holds a key frame (a sequence header counts: it carries the same flag)."""
-    return kind == VIDEO and len(payload) > 0 and (payload[0] >> 4) & 0x07 == _KEYFRAME
+    if kind != VIDEO or not payload or (payload[0] >> 4) & 0x07 != _KEYFRAME:
+        return False
+    return not payload[0] & 0x80 or payload[0] & 0x0F in _EX_FRAMES
 
 
 def is_sequence_header(kind: int, payload: bytes) -> bool:
-    """Whether the tag configures a decoder: AVC, AAC, or an enhanced video header's sequence start."""
+    """Whether the tag configures a decoder: AVC, AAC, or the sequence start of an extended header."""
     if len(payload) < 2:
         return False
+    first = payload[0]
     if kind == VIDEO:
-        if payload[0] & 0x80:
-            return payload[0] & 0x0F == _EX_SEQUENCE_START
-        return payload[0] & 0x0F == _AVC and payload[1] == 0
-    return kind == AUDIO and payload[0] >> 4 == _AAC and payload[1] == 0
+        if first & 0x80:
+            return first & 0x0F == _EX_SEQUENCE_START
+        return first & 0x0F == _AVC and payload[1] == 0
+    if kind != AUDIO:
+        return False
+    if first >> 4 == _EX_AUDIO:
+        return first & 0x0F == _EX_SEQUENCE_START
+    return first >> 4 == _AAC and payload[1] == 0
 
 
 def avc_configuration(payload: bytes) -> bytes | None:
-    """The AVCDecoderConfigurationRecord of an AVC sequence header, or None."""
-    if len(payload) > 5 and not payload[0] & 0x80 and payload[0] & 0x0F == _AVC and payload[1] == 0:
-        return payload[5:]
-    return None
+    """The AVCDecoderConfigurationRecord of an AVC sequence header in either form, or None."""
+    if len(payload) <= 5:
+        return None
+    if payload[0] & 0x80:
+        return payload[5:] if payload[0] & 0x0F == _EX_SEQUENCE_START and payload[1:5] == b"avc1" else None
+    return payload[5:] if payload[0] & 0x0F == _AVC and payload[1] == 0 else None
+
+
+def extended_video(fourcc: bytes, data: bytes, *, key: bool, composition_ms: int | None = None) -> bytes:
+    """Payload of a video tag with an extended header; a sequence start when it has no composition time."""
+    head = 0x80 | (_KEYFRAME if key else 2) << 4
+    if composition_ms is None:
+        return bytes((head | _EX_SEQUENCE_START,)) + fourcc + data
+    if composition_ms == 0:
+        return bytes((head | _EX_CODED_FRAMES_X,)) + fourcc + data
+    return bytes((head | _EX_CODED_FRAMES,)) + fourcc + struct.pack(">i", composition_ms)[1:] + data
 
 
 class TagReader:

@@ -2,12 +2,13 @@
 
 from workloads.common import redis, service
 from workloads.edge.config import EdgeSettings
-from workloads.edge.plane import plane
+from workloads.edge.plane import calm_garbage, plane
 
 
 def main() -> None:
     """Serve media and the web application until SIGTERM."""
     settings = EdgeSettings()
+    calm_garbage()
 
     async def serve() -> None:
         store = redis.connect(settings.redis_url, retries=1)

@@ -8,6 +8,7 @@ known value.
 
 import struct
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 DEFAULT_CHUNK_SIZE = 128
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
@@ -20,9 +21,8 @@ class ChunkError(ValueError):
     """The bytes are no chunk stream, or break a limit."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One RTMP message; `timestamp` is in milliseconds modulo 2**32."""
+class Message(NamedTuple):
+    """One RTMP message; `timestamp` is in milliseconds modulo 2**32. A tuple, because a publisher sends many."""
 
     type_id: int
     stream_id: int
@@ -38,67 +38,84 @@ class _ChunkStream:
     type_id: int = 0
     stream_id: int = 0
     extended: int | None = None
-    payload: bytearray = field(default_factory=bytearray)
+    parts: list[bytes] = field(default_factory=list)
+    received: int = 0
     open: bool = False
 
 
 class ChunkReader:
-    """Reassembles messages; set `chunk_size` when the peer announces one."""
+    """Reassembles messages; set `chunk_size` when the peer announces one.
+
+    What comes is only kept until it completes a header or a chunk's payload: encoders send a header ahead of its
+    payload, so about every second read brings nothing yet and must cost next to nothing. (SO_RCVLOWAT would save those
+    reads and is a trap: a header that nobody reads is acknowledged 40 ms late, and Nagle holds the payload back.)
+    """
 
     def __init__(self, max_message_bytes: int = MAX_MESSAGE_BYTES) -> None:
         self.chunk_size = DEFAULT_CHUNK_SIZE
         self._max_message_bytes = max_message_bytes
         self._streams: dict[int, _ChunkStream] = {}
-        self._buffer = bytearray()
+        self._buffer = b""
         self._offset = 0
+        self._late: list[bytes] = []
+        self._available = 0
+        self._needed = 1
+        self._current: _ChunkStream | None = None
         self._pending = 0
 
-    def feed(self, data: bytes) -> None:
-        """Take bytes from the peer."""
-        if self._offset:
-            del self._buffer[: self._offset]
-            self._offset = 0
-        self._buffer += data
+    def feed(self, data: bytes) -> bool:
+        """Take bytes from the peer; whether they may complete a message."""
+        if data:
+            self._late.append(data)
+            self._available += len(data)
+        return self._available >= self._needed
 
     def next(self) -> Message | None:
         """The next whole message, or None until more bytes come; ChunkError when the peer speaks nonsense.
 
         One message at a time: a "set chunk size" must take effect before the bytes behind it are read.
         """
-        while True:
-            consumed, message = self._chunk()
-            if not consumed:
-                return None
-            self._offset += consumed
-            if message is not None:
+        while self._available >= self._needed:
+            if self._late:
+                self._gather()
+            if self._current is None:
+                self._head()
+            elif (message := self._body(self._current)) is not None:
                 return message
+        return None
 
     def abort(self, chunk_stream_id: int) -> None:
         """Forget the half-read message of a chunk stream (protocol control message 2)."""
         stream = self._streams.get(chunk_stream_id)
         if stream:
-            self._pending -= len(stream.payload)
-            stream.payload.clear()
+            self._pending -= stream.received
+            stream.parts.clear()
+            stream.received = 0
             stream.open = False
 
-    def _chunk(self) -> tuple[int, Message | None]:
-        """Bytes used by the chunk at the cursor (0: not whole yet) and the message it completes."""
-        buffer, start = self._buffer, self._offset
-        available = len(buffer) - start
-        if available < 1:
-            return 0, None
+    def _gather(self) -> None:
+        """One piece of what is unread and what came since."""
+        rest = self._buffer[self._offset :]
+        self._buffer = b"".join((rest, *self._late)) if rest or len(self._late) > 1 else self._late[0]
+        self._offset = 0
+        self._late.clear()
+
+    def _head(self) -> None:
+        """Read the chunk header at the cursor, or note how many bytes it needs."""
+        buffer, start, available = self._buffer, self._offset, self._available
         kind, chunk_stream_id, used = self._basic_header(start, available)
-        header_bytes = _HEADER_BYTES[kind]
-        if not used or available < used + header_bytes:
-            return 0, None
-        stream = self._stream(chunk_stream_id, kind)
         at = start + used
-        used += header_bytes
+        used += _HEADER_BYTES[kind]
+        if available < used:
+            self._needed = used
+            return
+        stream = self._stream(chunk_stream_id, kind)
         field24 = int.from_bytes(buffer[at : at + 3], "big") if kind < 3 else None
         extended: int | None = None
         if field24 == _EXTENDED or (kind == 3 and stream.extended is not None):
             if available < used + 4:
-                return 0, None
+                self._needed = used + 4
+                return
             (extended,) = struct.unpack_from(">I", buffer, start + used)
             if kind == 3 and stream.open and extended != stream.extended:
                 extended = None
@@ -107,25 +124,20 @@ class ChunkReader:
         size = int.from_bytes(buffer[at + 3 : at + 6], "big") if kind < 2 else stream.size
         if size > self._max_message_bytes:
             raise ChunkError(f"message of {size} bytes")
-        missing = size - len(stream.payload) if stream.open and kind == 3 else size
-        take = min(missing, self.chunk_size)
-        if available < used + take:
-            return 0, None
         self._header(stream, kind, at, size, field24, extended)
-        stream.payload += buffer[start + used : start + used + take]
-        self._pending += take
-        if self._pending > 2 * self._max_message_bytes:
-            raise ChunkError("too many bytes in unfinished messages")
-        return used + take, self._finish(stream)
+        self._offset = start + used
+        self._available = available - used
+        self._current, self._needed = stream, min(size - stream.received, self.chunk_size)
 
     def _basic_header(self, start: int, available: int) -> tuple[int, int, int]:
+        """Header type, chunk stream id (0: not whole yet) and size of the basic header."""
         first = self._buffer[start]
         kind, chunk_stream_id = first >> 6, first & 0x3F
         if chunk_stream_id > 1:
             return kind, chunk_stream_id, 1
         size = 2 + chunk_stream_id
         if available < size:
-            return kind, 0, 0
+            return kind, 0, size
         raw = self._buffer[start + 1 : start + size]
         return kind, 64 + int.from_bytes(raw, "little"), size
 
@@ -158,14 +170,29 @@ class ChunkReader:
             stream.timestamp = (stream.timestamp + stream.delta) & 0xFFFFFFFF
         stream.open = True
 
-    def _finish(self, stream: _ChunkStream) -> Message | None:
-        if len(stream.payload) < stream.size:
+    def _body(self, stream: _ChunkStream) -> Message | None:
+        """Take the chunk's payload; the message when that was its last."""
+        take, start = self._needed, self._offset
+        part = self._buffer[start : start + take]
+        self._offset = start + take
+        self._available -= take
+        self._current, self._needed = None, 1
+        received = stream.received + take
+        if received < stream.size:
+            stream.parts.append(part)
+            stream.received = received
+            self._pending += take
+            if self._pending > 2 * self._max_message_bytes:
+                raise ChunkError("too many bytes in unfinished messages")
             return None
-        message = Message(stream.type_id, stream.stream_id, stream.timestamp, bytes(stream.payload))
-        self._pending -= stream.size
-        stream.payload.clear()
+        if stream.parts:
+            self._pending -= stream.received
+            stream.parts.append(part)
+            part = b"".join(stream.parts)
+            stream.parts.clear()
+            stream.received = 0
         stream.open = False
-        return message
+        return Message(stream.type_id, stream.stream_id, stream.timestamp, part)
 
 
 def pack_message(chunk_stream_id: int, message: Message, chunk_size: int = DEFAULT_CHUNK_SIZE) -> bytes:

@@ -15,7 +15,7 @@ from workloads.common.publication.relay import PublishRefused, Relay
 from workloads.common.publication.routes import Routes
 from workloads.ingest.config import IngestSettings
 from workloads.ingest.metrics import Metrics
-from workloads.ingest.session import Media, ProtocolError, PublishEnd, PublishRequest, Session
+from workloads.ingest.session import Media, ProtocolError, PublishEnd, PublishRequest, Session, Unsupported
 
 _LINGER_SECONDS = 0.3
 _WATCH_SECONDS = 0.5
@@ -36,6 +36,8 @@ class Connection(asyncio.Protocol):
         self._work: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
         self._leaving = False
+        self._messages = 0
+        self._counted_bytes = self._counted_messages = 0
         self._began = self._last_read = time.monotonic()
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -52,13 +54,11 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the peer."""
-        self._last_read = time.monotonic()
-        self._metrics.bytes.inc(len(data))
         if self._leaving:
             return
         try:
-            self._session.feed(data)
-            self._pump()
+            if self._session.feed(data):
+                self._pump()
         except ProtocolError as error:
             self._metrics.errors.labels(error.stage).inc()
             logger.info("connection closed: %s", error, extra={"stream": self.stream})
@@ -67,6 +67,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The peer is gone."""
         self._leaving = True
+        self._count()
         self._metrics.connections.dec()
         self._transport = None
         self._ending = asyncio.create_task(self._end())
@@ -86,24 +87,26 @@ class Connection(asyncio.Protocol):
 
     def _pump(self) -> None:
         """Handle what the session found, up to a publish request, which takes time."""
-        media = 0
-        while (event := self._session.next_event()) is not None:
+        relay, next_event = self._relay, self._session.next_event
+        while (event := next_event()) is not None:
             if isinstance(event, Media):
-                if self._relay:
-                    self._relay.push(event.kind, event.timestamp_ms, event.payload)
-                    media += 1
+                if relay:
+                    relay.push(*event)
+                    self._messages += 1
             elif isinstance(event, PublishRequest):
                 self._pause(self._publish(event.key))
                 break
+            elif isinstance(event, Unsupported):
+                self._end_publication(event.reason, "codec")
+                return
             elif isinstance(event, PublishEnd):
                 self.leave()
                 break
         self._flush()
-        if self._relay:
-            self._metrics.messages.inc(media)
-            self._relay.flush()
-            if self._relay.congested and self._work is None:
-                self._pause(self._relay.drain())
+        if relay:
+            relay.flush()
+            if relay.congested and self._work is None:
+                self._pause(relay.drain())
 
     def _pause(self, work: Coroutine[Any, Any, None]) -> None:
         """Read no more until `work` is done."""
@@ -140,6 +143,12 @@ class Connection(asyncio.Protocol):
         name = self._transport.get_extra_info("peername") if self._transport else None
         return str(name[0]) if name else ""
 
+    def _end_publication(self, why: str, label: str) -> None:
+        """Let an accepted publisher go and tell it why."""
+        self._metrics.refused.labels(label).inc()
+        logger.warning("publisher let go: %s", why, extra={"stream": self.stream})
+        self._refuse(PublishRefused("NetStream.Publish.BadName", why, label))
+
     def _refuse(self, error: PublishRefused) -> None:
         self._leaving = True
         self._session.refuse(error.code, error.description)
@@ -158,11 +167,22 @@ class Connection(asyncio.Protocol):
                 logger.info("connection closed: the peer does not read", extra={"stream": self.stream})
                 self.abort()
 
+    def _count(self) -> bool:
+        """Tell Prometheus what came since the last time; whether something did. Not at each read, which is often."""
+        session = self._session
+        came, messages = session.received - self._counted_bytes, self._messages - self._counted_messages
+        self._counted_bytes, self._counted_messages = session.received, self._messages
+        self._metrics.bytes.inc(came)
+        self._metrics.messages.inc(messages)
+        return came > 0
+
     def _watch(self) -> None:
         """End a peer that does not finish its handshake, falls silent, or whose media nobody takes."""
         if self._transport is None:
             return
         now = time.monotonic()
+        if self._count():
+            self._last_read = now
         if not self._session.greeted and now - self._began > self._settings.handshake_timeout_seconds:
             self._metrics.errors.labels("handshake_timeout").inc()
         elif now - self._last_read > self._settings.idle_timeout_seconds:
@@ -171,9 +191,7 @@ class Connection(asyncio.Protocol):
             asyncio.get_running_loop().call_later(_WATCH_SECONDS, self._watch)
             return
         elif self._relay.excess and not self._leaving:
-            self._metrics.refused.labels("bitrate").inc()
-            logger.warning("publisher let go: %s", self._relay.excess, extra={"stream": self.stream})
-            self._refuse(PublishRefused("NetStream.Publish.BadName", self._relay.excess, "bitrate"))
+            self._end_publication(self._relay.excess, "bitrate")
             return
         logger.info("connection closed for silence, or given up", extra={"stream": self.stream})
         self.abort()

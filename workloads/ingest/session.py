@@ -7,10 +7,11 @@ publish request before the messages behind it may count.
 import struct
 from collections import deque
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from workloads.common import amf, flv
 from workloads.ingest.chunk import DEFAULT_CHUNK_SIZE, ChunkError, ChunkReader, Message, pack_message
+from workloads.ingest.codecs import capabilities, refusal
 from workloads.ingest.handshake import Handshake, HandshakeError
 
 SET_CHUNK_SIZE, ABORT, ACKNOWLEDGEMENT, USER_CONTROL, WINDOW_SIZE, PEER_BANDWIDTH = 1, 2, 3, 4, 5, 6
@@ -19,10 +20,13 @@ APPLICATION: Final = "live"
 
 _STREAM_BEGIN, _PING_REQUEST, _PING_RESPONSE = 0, 6, 7
 _WINDOW_BYTES = 5_000_000
-_OUT_CHUNK_SIZE = 4096
+_OUT_CHUNK_SIZE = 65_536
+"""Encoders of the ffmpeg family send in chunks of the size that they are told here, so most pictures are one chunk."""
 _MAX_CHUNK_SIZE = 0xFFFFFF
 _CONTROL_STREAM, _COMMAND_STREAM, _STATUS_STREAM = 2, 3, 5
 _MESSAGE_STREAM_ID = 1
+_TAGS = (flv.AUDIO, flv.VIDEO)
+_EXTENDED_KEYS = {"fourCcList", "videoFourCcInfoMap", "audioFourCcInfoMap"}
 _SET_DATA_FRAME = amf.encode("@setDataFrame")
 
 
@@ -41,8 +45,7 @@ class PublishRequest:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class Media:
+class Media(NamedTuple):
     """Payload of one FLV tag, in the order in which it came."""
 
     kind: int
@@ -51,11 +54,18 @@ class Media:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsupported:
+    """The peer publishes what cannot be taken, and why; answer with `refuse`."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class PublishEnd:
     """The peer ended its publication."""
 
 
-Event = PublishRequest | Media | PublishEnd
+Event = PublishRequest | Media | Unsupported | PublishEnd
 
 
 class Session:
@@ -69,7 +79,7 @@ class Session:
         self._application = ""
         self._out_chunk_size = DEFAULT_CHUNK_SIZE
         self._publishing = False
-        self._received = 0
+        self.received = 0
         self._acknowledged = 0
         self._ack_window = _WINDOW_BYTES // 2
 
@@ -78,38 +88,49 @@ class Session:
         """Whether the handshake is complete."""
         return self._handshake.done
 
-    def feed(self, data: bytes) -> None:
-        """Take bytes from the peer; ProtocolError when they are not RTMP."""
-        self._received += len(data)
+    def feed(self, data: bytes) -> bool:
+        """Take bytes from the peer; whether they may bring events or output. ProtocolError when they are not RTMP."""
+        self.received += len(data)
         if self._handshake.done:
-            self._chunks.feed(data)
+            ready = self._chunks.feed(data)
         else:
+            ready = True
             try:
                 self._out.append(self._handshake.feed(data))
             except HandshakeError as error:
                 raise ProtocolError("handshake", str(error)) from error
             if self._handshake.done:
                 self._chunks.feed(self._handshake.rest())
-        if self._handshake.done and self._received - self._acknowledged >= self._ack_window:
-            self._acknowledged = self._received
-            self._control(ACKNOWLEDGEMENT, struct.pack(">I", self._received & 0xFFFFFFFF))
+        if self.received - self._acknowledged >= self._ack_window and self._handshake.done:
+            self._acknowledged = self.received
+            self._control(ACKNOWLEDGEMENT, struct.pack(">I", self.received & 0xFFFFFFFF))
+            return True
+        return ready
 
     def next_event(self) -> Event | None:
         """The next event, or None until more bytes come; ProtocolError when the peer breaks the protocol."""
-        while not self._events:
+        events = self._events
+        while not events:
             try:
                 message = self._chunks.next()
                 if message is None:
                     return None
-                self._dispatch(message)
+                if message.type_id in _TAGS:
+                    event = self._tag(message.type_id, message.timestamp, message.payload)
+                    if event is not None:
+                        return event
+                else:
+                    self._dispatch(message)
             except ChunkError as error:
                 raise ProtocolError("chunk", str(error)) from error
             except (amf.AmfError, struct.error) as error:
                 raise ProtocolError("command", str(error)) from error
-        return self._events.popleft()
+        return events.popleft()
 
     def output(self) -> bytes:
         """Bytes to send, once."""
+        if not self._out:
+            return b""
         data = b"".join(self._out)
         self._out.clear()
         return data
@@ -126,9 +147,7 @@ class Session:
 
     def _dispatch(self, message: Message) -> None:
         kind, payload = message.type_id, message.payload
-        if kind in (flv.AUDIO, flv.VIDEO):
-            self._media(kind, message.timestamp, payload)
-        elif kind in (DATA_AMF0, DATA_AMF3):
+        if kind in (DATA_AMF0, DATA_AMF3):
             self._data(message.timestamp, payload[1:] if kind == DATA_AMF3 else payload)
         elif kind == COMMAND_AMF0:
             self._command(amf.decode(payload))
@@ -157,9 +176,20 @@ class Session:
             if event == _PING_REQUEST:
                 self._control(USER_CONTROL, struct.pack(">HI", _PING_RESPONSE, value))
 
+    def _tag(self, kind: int, timestamp_ms: int, payload: bytes) -> Media | Unsupported | None:
+        """What a tag of the publication means; tags that come before or after it mean nothing."""
+        if not self._publishing or not payload:
+            return None
+        reason = refusal(kind, payload)
+        if reason:
+            self._publishing = False
+            return Unsupported(reason)
+        return Media(kind, timestamp_ms, payload)
+
     def _media(self, kind: int, timestamp_ms: int, payload: bytes) -> None:
-        if self._publishing and payload:
-            self._events.append(Media(kind, timestamp_ms, payload))
+        event = self._tag(kind, timestamp_ms, payload)
+        if event is not None:
+            self._events.append(event)
 
     def _data(self, timestamp_ms: int, payload: bytes) -> None:
         self._media(flv.SCRIPT, timestamp_ms, payload.removeprefix(_SET_DATA_FRAME))
@@ -202,7 +232,9 @@ class Session:
         self._control(PEER_BANDWIDTH, struct.pack(">IB", _WINDOW_BYTES, 2))
         self._control(SET_CHUNK_SIZE, struct.pack(">I", _OUT_CHUNK_SIZE))
         self._out_chunk_size = _OUT_CHUNK_SIZE
-        properties = {"fmsVer": "FMS/3,5,3,888", "capabilities": 127.0, "mode": 1.0}
+        properties: dict[str, object] = {"fmsVer": "FMS/3,5,3,888", "capabilities": 127.0, "mode": 1.0}
+        if isinstance(info, dict) and _EXTENDED_KEYS & info.keys():
+            properties |= capabilities()
         status = {
             "level": "status",
             "code": "NetConnection.Connect.Success",

@@ -1,16 +1,17 @@
 """Where a low-latency playlist ends, and how late a player is that follows it; free of IO.
 
 A player that keeps the server's rules shows what lies PART-HOLD-BACK before the end of the playlist (RFC 8216bis,
-4.4.3.8). Media is dated by its arrival at the platform, so the figure is from there to the screen, without the
-camera's and the encoder's own delay.
+4.4.3.8). Media is dated by its arrival at the platform, corrected by what `EXT-X-HAAT-LEAD` says of those dates, so the
+figure is from there to the screen, without the camera's and the encoder's own delay.
 """
 
 import re
 from dataclasses import dataclass
 from datetime import datetime
 
-_HOLD_BACK = re.compile(r"PART-HOLD-BACK=([0-9.]+)")
-_DURATION = re.compile(r"DURATION=([0-9.]+)")
+_HOLD_BACK = re.compile(r"PART-HOLD-BACK=([0-9]+(?:[.][0-9]+)?)")
+_DURATION = re.compile(r"DURATION=([0-9]+(?:[.][0-9]+)?)")
+_LEAD = re.compile(r"#EXT-X-HAAT-LEAD:(-?[0-9]+(?:[.][0-9]+)?)")
 _HINT = re.compile(r'TYPE=PART,URI="([0-9]+)\.([0-9]+)\.m4s')
 _VARIANT = re.compile(r"#EXT-X-STREAM-INF:.*\n([^#\s]+)")
 
@@ -54,10 +55,11 @@ def live_edge(playlist: str) -> LiveEdge:
         elif line.startswith("#EXT-X-PART:") and at is not None:
             parts += _seconds(_DURATION.search(line))
         elif line.startswith("#EXTINF:") and at is not None:
-            at, parts = at + _seconds(re.match(r"#EXTINF:([0-9.]+)", line)), 0.0
+            at, parts = at + _seconds(re.match(r"#EXTINF:([0-9]+(?:[.][0-9]+)?)", line)), 0.0
     if at is None:
         raise PlaylistError("no program date time")
-    return LiveEdge(at + parts, float(hold_back[1]), int(hint[1]), int(hint[2]))
+    lead = _LEAD.search(playlist)
+    return LiveEdge(at + parts - (float(lead[1]) if lead else 0.0), float(hold_back[1]), int(hint[1]), int(hint[2]))
 
 
 def _seconds(match: re.Match[str] | None) -> float:

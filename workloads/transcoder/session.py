@@ -110,7 +110,7 @@ class Session:
                 self._grid.key_frame(self._media_time(arrival.at_ms))
             if not self._known.is_set():
                 self._probe.add(tag)
-        self._stream.input_time = self._media_time(self._intake.newest_ms)
+        self._stream.arrived_at(self._media_time(self._intake.newest_ms))
         if self._probe.ready():
             self._known.set()
         self._arrived.set()

@@ -14,6 +14,7 @@ from workloads.common.mediatime import MEDIA_EPOCH_SECONDS
 from workloads.transcoder.config import Ladder, StreamSpec
 from workloads.transcoder.encode.command import AUDIO, EncodePlan
 from workloads.transcoder.encode.ladder import EncodedRung
+from workloads.transcoder.lead import Lead
 from workloads.transcoder.package.captions import Caption, Captions
 from workloads.transcoder.package.cues import Cue, Cues
 from workloads.transcoder.package.feed import Feed
@@ -60,6 +61,7 @@ class Stream:
         self.captions = Captions(spec.captions)
         self.source = Source()
         self.input = Meter()
+        self.lead = Lead()
         self.output: dict[str, Meter] = {}
         self.receiving = False
         self.since_ms = 0
@@ -160,6 +162,11 @@ class Stream:
         """Count what the publisher just sent."""
         self.last_media_ms = int(self._wall() * 1000)
         self.input.add(size, frames)
+
+    def arrived_at(self, media_time: float) -> None:
+        """Media of this time, and nothing newer, has come."""
+        self.input_time = media_time
+        self.lead.add(media_time, self._wall() - MEDIA_EPOCH_SECONDS)
 
     def encoded(self, name: str, item: Init | Fragment) -> None:
         """The encoder's sink."""

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 
 from workloads.common import redis, service
+from workloads.common.access.countries import CountryFiles
 from workloads.common.access.gate import Gate
 from workloads.common.access.revocations import Revocations
 from workloads.common.health import Readiness
@@ -59,7 +60,9 @@ async def _serve(settings: WebrtcSettings) -> None:
 
     revocations = Revocations(store)
     verifier = Verifier(settings.auth_jwks) if settings.auth_jwks else None
-    access = Access(Gate(store, revocations, verifier=verifier), settings.proxies)
+    countries = CountryFiles()
+    await asyncio.to_thread(countries.load, settings.country_files)
+    access = Access(Gate(store, revocations, verifier=verifier, countries=countries), settings.proxies)
 
     async def drain() -> None:
         sessions.draining = True

@@ -15,7 +15,16 @@ from operators.core.plan import Manifest
 from operators.core.platform import Platform
 
 EDGE = "edge"
-SERVICES = {"/api/v1/session": "identity", "/api/v1": "commerce", "/": EDGE}
+SERVICES = {
+    "/api/v1/session": "identity",
+    "/api/v1/playback": EDGE,
+    "/api/v1/qoe": EDGE,
+    "/api/v1/clips": "recorder",
+    "/api/v1": "commerce",
+    "/whep": "webrtc",
+    "/whip": "webrtc",
+    "/": EDGE,
+}
 """What is served on a host: path -> Service of the platform's namespace, as in the chart's Ingress."""
 
 
@@ -26,7 +35,8 @@ def build_routes(channel: Channel, platform: Platform, capabilities: Capabilitie
         return [_http_route(channel, platform)] if capabilities.gateway else []
     if not delivery.hostname:
         return []
-    return [*(_service(channel, platform, name) for name in SERVICES.values()), _ingress(channel, platform)]
+    services = dict.fromkeys(SERVICES.values())
+    return [*(_service(channel, platform, name) for name in services), _ingress(channel, platform)]
 
 
 def routed(channel: Channel, platform: Platform, capabilities: Capabilities, live: Manifest | None) -> Fact:

@@ -1,12 +1,13 @@
 """Tokens, cookies, origins and revocation at the edge, over a real Redis and a counting origin."""
 
 import json
+from pathlib import Path
 
 import httpx
 import pytest
 from redis.asyncio import Redis
 
-from tests.contract.edge.conftest import Edge, publish
+from tests.contract.edge.conftest import Edge, publish, running_edge
 from tests.contract.edge.keys import Keys
 from tests.contract.edge.origin import Origin
 from tests.support.servers import eventually
@@ -182,3 +183,32 @@ async def test_a_channel_whose_rules_are_gone_is_closed(
     open_one = await publish(redis, origin.url)
     found = await viewer.get(f"/hls/{open_one}/master.m3u8", headers={"Origin": "https://any.example"})
     assert (found.status_code, found.headers["access-control-allow-origin"]) == (200, "*")
+
+
+async def test_countries_decide_and_a_host_may_look_through_their_eyes(
+    redis: Redis, origin: Origin, web_root: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "geo.csv").write_text("203.0.113.0,203.0.113.255,BD\n198.51.100.0,198.51.100.255,IN\n")
+    stream = await publish(redis, origin.url, geo={"mode": "Allow", "countries": ["BD"]})
+    path = f"/hls/{stream}/master.m3u8"
+    async with running_edge(redis, web_root, geo_files=str(tmp_path / "geo.csv")) as edge:
+        host = {"Authorization": f"Bearer {edge.host_token(stream)}"}
+        async with httpx.AsyncClient(base_url=f"http://{edge.address}") as viewer:
+            for address, status in (
+                ("203.0.113.9", 200),
+                ("198.51.100.9", 451),
+                ("192.0.2.1", 451),
+                ("1, 203.0.113.9", 200),
+            ):
+                found = await viewer.get(path, headers={"X-Forwarded-For": address})
+                assert (found.status_code, "private" in found.headers["cache-control"]) == (status, status == 200)
+            assert await refused(viewer, path, headers={"X-Forwarded-For": "203.0.113.9, 198.51.100.9"}) == (
+                451,
+                "country_blocked",
+            )
+            blocked = {"X-Forwarded-For": "198.51.100.9"}
+            assert (await viewer.get(f"{path}?as_country=BD", headers=blocked)).status_code == 451
+            seen = await viewer.get(f"{path}?as_country=BD", headers=blocked | host)
+            assert (seen.status_code, "720p/media.m3u8?as_country=BD" in seen.text) == (200, True)
+            assert (await viewer.get(f"{path}?as_country=IN", headers=host)).status_code == 451
+            assert (await viewer.get(path, headers=blocked | host)).status_code == 200

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
-from tests.support.servers import free_port, redis_server
+from tests.support.servers import eventually, free_port, redis_server
 from workloads.common import directory as module
-from workloads.common.directory import FRESH_SECONDS, STALE_SECONDS, Directory, DirectoryUnavailable
+from workloads.common.directory import FRESH_SECONDS, GRACE_SECONDS, STALE_SECONDS, Directory, DirectoryUnavailable
 from workloads.common.redis import connect
 
 
@@ -85,3 +85,19 @@ async def test_a_redis_that_was_never_there_is_an_error() -> None:
     with pytest.raises(DirectoryUnavailable):
         await Directory(client, "k", str).find("a")
     await client.aclose()
+
+
+async def test_an_answer_that_has_just_grown_old_is_given_while_redis_is_asked(redis: Redis, key: str) -> None:
+    clock, before = Clock(), await asked(redis)
+    directory = Directory(redis, key, str.upper, clock=clock)
+    assert directory.peek("a") is None
+    await redis.hset(key, "a", "value")
+    await directory.find("a")
+    assert directory.peek("a") == ("VALUE",)
+    await redis.hset(key, "a", "new")
+    clock.now += FRESH_SECONDS
+    assert [directory.peek("a") for _ in range(50)] == [("VALUE",)] * 50
+    await eventually(lambda: directory.peek("a") == ("NEW",))
+    assert await asked(redis) - before == 2
+    clock.now += FRESH_SECONDS + GRACE_SECONDS
+    assert directory.peek("a") is None, "nobody has looked for too long"

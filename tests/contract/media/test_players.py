@@ -7,7 +7,7 @@ import pytest
 from media_plane import STREAM, Plane, Publisher, eventually, master
 from players import PlayerServer, chromium, playing
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 MOST_MS = {"hls": 5_000, "shaka": 9_000, "dash": 6_000}
 

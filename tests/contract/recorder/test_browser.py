@@ -9,7 +9,7 @@ from media_plane import ROOT, Publisher
 from playwright.async_api import Page, async_playwright
 from recorder_plane import Broadcast, Studio, durations
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 HLS = ROOT / "workloads" / "web" / "node_modules" / "hls.js" / "dist" / "hls.js"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required"]

@@ -11,6 +11,8 @@ from media_plane import STREAM, Publisher, free_port, wait_for
 from recorder_plane import Broadcast, Studio, durations, media_of, names, sessions, times
 from s3_server import S3Server
 
+pytestmark = pytest.mark.slow
+
 OTHER = "recorder-b"
 LATEST = ["latest.jpg", "latest.webp"]
 

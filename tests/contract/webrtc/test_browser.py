@@ -11,7 +11,7 @@ from media_plane import KEY, RUNGS, STREAM, Plane, eventually
 from playwright.async_api import Page, async_playwright
 from webrtc_plane import PODS, url, watching
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 FLAGS = [
     "--no-sandbox",

@@ -40,7 +40,8 @@ class Upload:
         """Queue the pieces as one HTTP chunk."""
         size = sum(map(len, pieces))
         if size and not self.lost.done():
-            self._writer.writelines((b"%x\r\n" % size, *pieces, b"\r\n"))
+            # One piece is written at once; several are each wrapped for a vectored write first.
+            self._writer.write(b"".join((b"%x\r\n" % size, *pieces, b"\r\n")))
 
     @property
     def congested(self) -> bool:

@@ -23,9 +23,13 @@ class GopCache:
         self._first_ms = 0
         self._last_ms = 0
 
-    def add(self, kind: int, timestamp_ms: int, payload: bytes, packed: bytes) -> None:
-        """Take note of a tag; `packed` is its FLV form."""
-        if kind == flv.SCRIPT or flv.is_sequence_header(kind, payload):
+    def add(
+        self, kind: int, timestamp_ms: int, payload: bytes, packed: bytes, *, configuration: bool | None = None
+    ) -> None:
+        """Take note of a tag; `packed` is its FLV form, `configuration` whether it sets up a decoder, where known."""
+        if configuration is None:
+            configuration = kind == flv.SCRIPT or flv.is_sequence_header(kind, payload)
+        if configuration:
             # A new decoder configuration makes the frames before it undecodable.
             if kind == flv.VIDEO:
                 self._forget()

@@ -83,13 +83,11 @@ class Relay:
 
     def push(self, kind: int, timestamp_ms: int, payload: bytes) -> None:
         """Take one tag; it leaves with the next `flush`."""
-        if kind == flv.SCRIPT or flv.is_sequence_header(kind, payload):
-            # Encoders stamp these with anything, often zero.
-            dated_ms = self._timeline.end_ms
-        else:
-            dated_ms = self._timeline.date(kind, timestamp_ms)
+        configuration = kind == flv.SCRIPT or flv.is_sequence_header(kind, payload)
+        # Encoders stamp configurations with anything, often zero.
+        dated_ms = self._timeline.end_ms if configuration else self._timeline.date(kind, timestamp_ms)
         packed = flv.pack_tag(kind, dated_ms, payload)
-        self._gop.add(kind, dated_ms, payload, packed)
+        self._gop.add(kind, dated_ms, payload, packed, configuration=configuration)
         self._allowance.add(len(payload), time.monotonic())
         if self._upload is not None:
             self._pending.append(packed)

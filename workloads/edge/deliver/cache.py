@@ -101,6 +101,11 @@ class CoalescingCache:
         self.bytes = 0
         self.statistics = CacheStatistics()
 
+    @property
+    def pending(self) -> int:
+        """Fetches under way."""
+        return len(self._pending)
+
     def peek(self, key: str) -> Entry | None:
         """The entry of `key`, when it is here and fresh."""
         found = self._entries.get(key)

@@ -11,19 +11,24 @@ from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from workloads.edge.deliver.cache import CoalescingCache
+from workloads.edge.limit.overload import Overload
+from workloads.edge.measure.meter import Meter
 
 
 class Metrics(Collector):
     """Counters and gauges of one edge process."""
 
-    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+    def __init__(self, meter: Meter, registry: CollectorRegistry = REGISTRY) -> None:
         self._registry = registry
+        self._meter = meter
         self._cells: dict[tuple[str, int], list[int]] = {}
         self.origin_failures = Counter("haat_edge_origin_failures", "Requests without an origin", registry=registry)
         registry.register(self)
 
-    def count(self, kind: str, status: int, size: int) -> None:
+    def count(self, kind: str, status: int, size: int, stream: str = "") -> None:
         """One answer to a viewer."""
+        if stream:
+            self._meter.add(stream, size)
         cell = self._cells.get((kind, status))
         if cell is None:
             cell = self._cells[kind, status] = [0, 0]
@@ -42,6 +47,13 @@ class Metrics(Collector):
             sent.add_metric([kind], size)
         yield requests
         yield sent
+
+    def watch_overload(self, overload: Overload) -> None:
+        """Export how near the end the edge is."""
+        lag = Gauge("haat_edge_loop_lag_seconds", "Smoothed lag of the event loop", registry=self._registry)
+        lag.set_function(lambda: overload.lag)
+        shedding = Gauge("haat_edge_shedding", "1 while new viewers are turned away", registry=self._registry)
+        shedding.set_function(lambda: float(overload.shedding))
 
     def watch(self, cache: CoalescingCache) -> None:
         """Export the cache's state."""

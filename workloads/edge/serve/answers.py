@@ -4,6 +4,7 @@
 """
 
 from dataclasses import dataclass
+from gzip import decompress
 from urllib.parse import urlencode
 
 from workloads.common.access.gate import Grant
@@ -12,6 +13,7 @@ from workloads.common.problem import Problem
 from workloads.edge.deliver.cache import Entry
 from workloads.edge.deliver.policy import Kind, Target
 from workloads.edge.deliver.rewrite import manifest_with_query, with_query
+from workloads.edge.limit.bandwidth import cap_master
 
 Header = tuple[bytes, bytes]
 Answer = tuple[int, list[Header], bytes]
@@ -89,6 +91,18 @@ def answer(target: Target, entry: Entry, dress: Dress, *, gzip: bool, query: byt
         headers.append((b"retry-after", b"1"))
     headers.append((b"content-length", b"%d" % len(body)))
     return entry.status, headers, body
+
+
+def capped(found: Answer, bits_per_second: int) -> Answer:
+    """A master playlist without the rungs that are too much; one that is compressed is made anew."""
+    status, headers, body = found
+    if status != 200:
+        return found
+    if (b"content-encoding", b"gzip") in headers:
+        body = decompress(body)
+    body = cap_master(body, bits_per_second)
+    kept = [item for item in headers if item[0] not in (b"content-length", b"content-encoding")]
+    return status, [*kept, (b"content-length", b"%d" % len(body))], body
 
 
 def refusal(problem: Problem, origin: str) -> Answer:

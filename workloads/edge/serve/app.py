@@ -9,6 +9,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from workloads.common import health, problem
 from workloads.common.health import Readiness
+from workloads.edge.serve.beacons import QOE_PATH, Beacons
 from workloads.edge.serve.channels import CHANNEL_PREFIX, Channels
 from workloads.edge.serve.lobby import Lobby
 from workloads.edge.serve.media import Media, Receive, Scope, Send
@@ -20,7 +21,7 @@ from workloads.edge.serve.studio import STUDIO_PATH, Studio
 from workloads.edge.serve.web import Web
 
 _CONTROL_PATHS = frozenset(("/healthz", "/readyz", "/metrics", "/time"))
-_CONTROL_PREFIXES = ("/streams/", "/api/v1/playback/")
+_CONTROL_PREFIXES = ("/streams/", "/api/v1/playback/", QOE_PATH)
 
 
 class App:
@@ -38,6 +39,7 @@ class App:
         push: Push,
         recordings: Recordings,
         revoke: Revoke,
+        beacons: Beacons,
     ) -> None:
         self._media = media
         self._web = web
@@ -50,6 +52,7 @@ class App:
         routes = [
             Route(STUDIO_PATH, studio.get, methods=["GET"]),
             Route(REVOKE_PATH, revoke.post, methods=["POST"]),
+            Route(QOE_PATH, beacons.handle, methods=["POST", "OPTIONS"]),
             Route("/time", wall_clock, methods=["GET"]),
         ]
         self._control = Starlette(routes=[*health.routes(readiness), *sockets, *routes])

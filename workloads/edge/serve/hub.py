@@ -14,9 +14,12 @@ from workloads.common.loops import going_on
 from workloads.edge.deliver import policy
 from workloads.edge.deliver.cache import Entry
 from workloads.edge.deliver.policy import Kind, Target
+from workloads.edge.limit.sessions import Session
+from workloads.edge.measure import cmcd
+from workloads.edge.measure.cmcd import Report
 from workloads.edge.measure.metrics import Metrics
 from workloads.edge.serve import answers
-from workloads.edge.serve.answers import ENTRANCES, PLAYLISTS, PUBLIC, Answer, Dress
+from workloads.edge.serve.answers import PLAYLISTS, PUBLIC, Answer, Dress
 from workloads.edge.serve.door import Door
 from workloads.edge.serve.media import Media
 
@@ -37,6 +40,7 @@ class Asked:
     query: str = ""
     stream: str = ""
     kind: str = ""
+    report: Report | None = None
 
 
 @dataclass(slots=True)
@@ -51,6 +55,7 @@ class Pass:
     dress: Dress = PUBLIC
     query: bytes = b""
     page: str | None = None
+    session: Session | None = None
 
 
 class Swept(Protocol):
@@ -83,8 +88,8 @@ class Hub:
         target = policy.classify(path, query)
         if target is None:
             return None
-        found = Asked(target, personal(query), target.stream, str(target.kind.value))
-        if not found.query and "CMCD" not in query:
+        found = Asked(target, personal(query), target.stream, str(target.kind.value), cmcd.read(query, {}))
+        if not found.query and found.report is None:
             if len(self._asked) >= MAX_REMEMBERED:
                 self._asked.clear()
             self._asked[address] = found
@@ -97,14 +102,16 @@ class Hub:
 
     def make_pass(self, grant: Grant, viewer: Viewer) -> Pass:
         """A pass for a grant."""
-        if not grant.rules.restricted:
+        session = self.door.session(grant, viewer)
+        if not grant.rules.restricted and session is None:
             found = Pass(grant, grant.until)
             if len(self._open) >= MAX_REMEMBERED:
                 self._open.clear()
             self._open[grant.stream] = found
             return found
         dress, query = answers.dress_of(grant, viewer), answers.carried_query(viewer, grant)
-        return Pass(grant, grant.until, dress, query, dress.origin)
+        page = dress.origin if dress.private else None
+        return Pass(grant, grant.until, dress, query, page, session)
 
     def wire(self, asked: Asked, entry: Entry, holder: Pass, *, gzip: bool) -> tuple[bytes, bytes]:
         """Head and body of an answer, made once for all who get the same."""
@@ -123,11 +130,6 @@ class Hub:
         while going_on():
             await asyncio.sleep(SWEEP_SECONDS)
             sweep(list(self.connections), loop.time())
-
-
-def needs_leisure(asked: Asked, holder: Pass) -> bool:
-    """Whether the answer carries a cookie, which depends on more than the lean way looks at."""
-    return bool(holder.grant.cookie) and asked.target.kind in ENTRANCES
 
 
 def may_wait(target: Target) -> bool:

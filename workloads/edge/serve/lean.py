@@ -11,6 +11,7 @@ bytes, and the connection of a proxy, which carries many viewers: what is known 
 
 import asyncio
 import logging
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,12 +23,14 @@ from workloads.common.access.viewer import Viewer
 from workloads.common.problem import Problem
 from workloads.edge.deliver.cache import Entry
 from workloads.edge.serve import answers
+from workloads.edge.serve.answers import ENTRANCES
 from workloads.edge.serve.door import fold
-from workloads.edge.serve.hub import Asked, Hub, Pass, may_wait, needs_leisure, serialise
+from workloads.edge.serve.hub import Asked, Hub, Pass, may_wait, serialise
 
 PREFIX = b"/hls/"
 _GET = b"GET /hls/"
 _VERSION = b" HTTP/1.1"
+_VERSIONS = ("1.0", "1.1")
 _END = b"\r\n\r\n"
 _UNUSUAL = frozenset((b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"connection"))
 MAX_HEAD_BYTES = 16 * 1024
@@ -203,6 +206,8 @@ class LeanProtocol(HttpToolsProtocol):
         self._in_head = False
         if sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD_BYTES:
             raise ValueError("head too large")
+        if self.parser.get_http_version() not in _VERSIONS:
+            raise ValueError("a request without a version")
         head = self._plain_head()
         if head is not None:
             asked = self._hub.ask(self.url)
@@ -244,6 +249,9 @@ class LeanProtocol(HttpToolsProtocol):
         if self.parser.get_http_version() != "1.1" or not self.parser.should_keep_alive() or not self._is_free():
             return None
         for name, value in self.headers:
+            # What a player tells in headers changes with every request: no fast way, and told at leisure.
+            if name.startswith(b"cmcd-"):
+                return None
             if name in _UNUSUAL and not (name == b"connection" and value.lower() == b"keep-alive"):
                 return None
         headers = fold(self.headers)
@@ -280,8 +288,10 @@ class LeanProtocol(HttpToolsProtocol):
         try:
             if holder is None or holder.until <= now:
                 holder = self._look_up_pass(head, asked)
-            if holder is None or (holder.grant.cookie and needs_leisure(asked, holder)):
+            if holder is None or asked.target.kind in ENTRANCES:
                 return False
+            if holder.session is not None:
+                hub.door.enter(asked.target.kind, holder.session)
             entry = hub.media.cached(asked.target)
             if entry is None:
                 if not may_wait(asked.target):
@@ -308,7 +318,7 @@ class LeanProtocol(HttpToolsProtocol):
         if grant is None:
             return None
         holder = self._hub.make_pass(grant, viewer)
-        if grant.rules.restricted:
+        if grant.rules.restricted or holder.session is not None:
             if len(head.passes) >= 8:
                 head.passes.clear()
             head.passes[asked.target.stream, asked.query] = holder
@@ -336,12 +346,17 @@ class LeanProtocol(HttpToolsProtocol):
             self._release()
 
     def _write(self, head: Head, asked: Asked, holder: Pass, entry: Entry) -> None:
+        if asked.report is not None:
+            self._hub.media.quality.report(asked.stream, asked.report)
         start, body = self._hub.wire(asked, entry, holder, gzip=head.gzip)
         if len(body) > 8192:
             self.transport.writelines((start, body))
         else:
             self.transport.write(start + body)
-        self._hub.metrics.count(asked.kind, entry.status, len(body))
+        self._hub.metrics.count(asked.kind, entry.status, len(body), asked.stream)
+        session = holder.session
+        if session is not None and session.bucket is not None:
+            session.bucket.take(len(body), time.time())
 
     def _refuse(self, problem: Problem, head: Head) -> None:
         self._hub.metrics.count("refused", problem.status, 0)

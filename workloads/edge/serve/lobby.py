@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from workloads.common.loops import going_on
 from workloads.common.origins import KEY
 
 KNOCKS = "haat:knocks"
@@ -57,7 +58,7 @@ class Lobby:
     async def _until_ready(self, stream: str) -> bool:
         """True when the visitor should try the room (again); False when there is no such stream."""
         deadline, knocked = time.monotonic() + HOLD_SECONDS, 0.0
-        while time.monotonic() < deadline:
+        while going_on() and time.monotonic() < deadline:
             try:
                 raw = await self._redis.hget(KEY, stream)
                 if raw is None:

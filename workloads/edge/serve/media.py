@@ -15,10 +15,12 @@ from workloads.edge.deliver import policy
 from workloads.edge.deliver.cache import CacheFull, CoalescingCache, Entry, Growth, GrowthCut
 from workloads.edge.deliver.policy import Kind, Target
 from workloads.edge.deliver.upstream import OriginAway, Upstream
+from workloads.edge.measure import cmcd
 from workloads.edge.measure.metrics import Metrics
+from workloads.edge.measure.quality import Quality
 from workloads.edge.serve import answers
 from workloads.edge.serve.answers import ENTRANCES, PLAYLISTS, Answer
-from workloads.edge.serve.door import Door
+from workloads.edge.serve.door import Door, fold
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -34,13 +36,20 @@ class Media:
     """ASGI application for paths under `/hls/`."""
 
     def __init__(
-        self, origins: Origins, upstream: Upstream, cache: CoalescingCache, metrics: Metrics, door: Door
+        self,
+        origins: Origins,
+        upstream: Upstream,
+        cache: CoalescingCache,
+        metrics: Metrics,
+        door: Door,
+        quality: Quality,
     ) -> None:
         self._origins = origins
         self._upstream = upstream
         self._cache = cache
         self._metrics = metrics
         self._door = door
+        self.quality = quality
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer GET, HEAD and OPTIONS; problems for all else."""
@@ -55,6 +64,9 @@ class Media:
             if target is None:
                 raise Problem(404, "unknown_path", "There is no media under this path.")
             grant = await self._door.admit(target.stream, viewer)
+            self._observe(target.stream, scope)
+            session = self._door.session(grant, viewer)
+            self._door.enter(target.kind, session)
             entry = await self.entry(target)
         except Problem as problem:
             self._metrics.count("refused", problem.status, 0)
@@ -65,14 +77,22 @@ class Media:
         found = answers.answer(target, entry, answers.dress_of(grant, viewer), gzip=gzip, query=query)
         if grant.cookie and target.kind in ENTRANCES:
             found[1].append(answers.cookie(grant, time.time(), secure=self._door.is_secure(scope)))
+        if target.kind == Kind.MASTER and self._door.sessions.limits.viewer_kbps:
+            found = answers.capped(found, self._door.sessions.limits.viewer_kbps * 1000)
         if entry.growth is not None:
-            await self._send_growing(entry.growth, found, scope, send)
-            return
-        self._metrics.count(target.kind.value, entry.status, len(found[2]))
-        await _send(found, scope, send)
+            size = await self._send_growing(entry.growth, found, scope, send)
+        else:
+            size = len(found[2]) if scope["method"] == "GET" else 0
+            await _send(found, scope, send)
+        self._metrics.count(target.kind.value, entry.status, size, target.stream)
+        if session is not None and session.bucket is not None:
+            session.bucket.take(size, time.time())
 
-    async def _send_growing(self, growth: Growth, found: Answer, scope: Scope, send: Send) -> None:
-        """A segment as it is made; one that is cut ends the connection, so that nobody takes it for whole."""
+    async def _send_growing(self, growth: Growth, found: Answer, scope: Scope, send: Send) -> int:
+        """A segment as it is made; how much it was.
+
+        One that is cut ends the connection, so that nobody takes it for whole.
+        """
         status, headers, _ = found
         headers = [item for item in headers if item[0] != b"content-length"]
         await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -83,9 +103,14 @@ class Media:
                     size += len(piece)
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
             except GrowthCut:
-                return
-        self._metrics.count(Kind.SEGMENT.value, status, size)
+                return size
         await send({"type": "http.response.body", "body": b""})
+        return size
+
+    def _observe(self, stream: str, scope: Scope) -> None:
+        report = cmcd.read(scope["query_string"].decode("latin-1"), fold(scope["headers"]))
+        if report is not None:
+            self.quality.report(stream, report)
 
     async def entry(self, target: Target) -> Entry:
         """The origin's answer to a target, from the cache if it may be; Problem 404 or 503 when there is none."""

@@ -7,8 +7,9 @@ first frame on, over the wrap of the 33 bits; what jumps is mended further on, f
 import struct
 from collections.abc import Iterator
 
-from workloads.common import flv
+from workloads.common import amf, flv
 from workloads.common.flv import Tag
+from workloads.ingest.mpegts import hevc
 from workloads.ingest.mpegts.demux import Access, Codec, Demuxer, TransportError
 
 _SPS, _PPS, _IDR, _AUD = 7, 8, 5, 9
@@ -46,6 +47,7 @@ class Remuxer:
         self._fed = 0
         self._video: bytes | None = None
         self._sets: dict[int, bytes] = {}
+        self._hevc_sets = b""
         self._audio: bytes | None = None
 
     def feed(self, data: bytes) -> list[Tag]:
@@ -53,7 +55,7 @@ class Remuxer:
         self._fed += len(data)
         tags = [tag for access in self.demuxer.feed(data) for tag in self._access(access)]
         if self._video is None and self._fed > _PROBE_BYTES:
-            raise TransportError(f"there is no H.264 video in it (found: {self._found()})")
+            raise TransportError(f"there is no H.264 or HEVC video in it (found: {self._found()})")
         return tags
 
     def _found(self) -> str:
@@ -66,6 +68,9 @@ class Remuxer:
         if access.codec is Codec.H264:
             offset = (access.pts - access.dts + _WRAP // 2) % _WRAP - _WRAP // 2
             yield from self._picture(access.data, dts, offset)
+        elif access.codec is Codec.HEVC:
+            offset = (access.pts - access.dts + _WRAP // 2) % _WRAP - _WRAP // 2
+            yield from self._hevc_picture(access.data, dts, offset)
         elif access.codec is Codec.AAC:
             yield from self._sound(access.data, dts)
 
@@ -103,6 +108,45 @@ class Remuxer:
             composition = struct.pack(">i", offset // _TICKS_PER_MS)[1:]
             body = b"".join(struct.pack(">I", len(unit)) + unit for unit in slices)
             yield Tag(flv.VIDEO, stamp, head + composition + body)
+
+    def _hevc_picture(self, data: bytes, dts: int, offset: int) -> Iterator[Tag]:
+        """As `_picture`; FLV has no number for HEVC, so the tags have extended headers."""
+        slices, random_access = [], False
+        for unit in split(data):
+            kind = hevc.unit_type(unit)
+            if kind in (hevc.VPS, hevc.SPS, hevc.PPS):
+                self._sets[kind] = unit
+            elif kind != hevc.AUD:
+                slices.append(unit)
+                random_access = random_access or hevc.is_random_access(unit)
+        if len(self._sets) < 3 or not slices or (self._video is None and not random_access):
+            return
+        if self._origin is None:
+            self._origin = dts
+        stamp = self._stamp(dts)
+        if stamp is None:
+            return
+        yield from self._hevc_configuration(stamp)
+        if self._video is not None:
+            body = b"".join(struct.pack(">I", len(unit)) + unit for unit in slices)
+            composition = offset // _TICKS_PER_MS
+            payload = flv.extended_video(b"hvc1", body, key=random_access, composition_ms=composition)
+            yield Tag(flv.VIDEO, stamp, payload)
+
+    def _hevc_configuration(self, stamp: int) -> Iterator[Tag]:
+        """A sequence start when the parameter sets are new, behind metadata with the size of the picture."""
+        sets = b"".join(self._sets[kind] for kind in (hevc.VPS, hevc.SPS, hevc.PPS))
+        if sets == self._hevc_sets:
+            return
+        try:
+            sequence = hevc.parse_sps(self._sets[hevc.SPS])
+        except hevc.SpsError:
+            return
+        self._hevc_sets = sets
+        self._video = hevc.configuration(self._sets, sequence)
+        size = {"width": float(sequence.width), "height": float(sequence.height)}
+        yield Tag(flv.SCRIPT, stamp, amf.encode("onMetaData", size))
+        yield Tag(flv.VIDEO, stamp, flv.extended_video(b"hvc1", self._video, key=True))
 
     def _sound(self, data: bytes, dts: int) -> Iterator[Tag]:
         passed = 0

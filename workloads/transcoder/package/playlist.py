@@ -14,6 +14,7 @@ from workloads.transcoder.package.rendition import Part, Rendition, Segment
 from workloads.transcoder.protect.keys import Keys, Method
 
 VERSION = 9
+LEAD_TAG = "#EXT-X-HAAT-LEAD"
 AUDIO_GROUP = "audio"
 CAPTIONS_GROUP = "captions"
 _PARTS_LISTED_TARGETS = 3
@@ -107,15 +108,18 @@ def media(
     siblings: Sequence[Rendition] = (),
     skip: bool = False,
     cues: Iterable[Cue] = (),
+    lead_seconds: float = 0.0,
 ) -> str:
     """The media playlist; `skip` asks for a delta update (which is a full one while there is nothing to skip), `cues`
-    are named as date ranges."""
+    are named as date ranges. `lead_seconds` is how much too late the dates are, for who measures; players ignore the
+    tag."""
     target = target_duration(rendition, cut_seconds)
     # What parts really reach: frames rarely fill the wanted length, and no part may be much shorter than the target.
     part_target = rendition.longest_part or rendition.part_seconds
     segments = rendition.listed()
     skipped = _skippable(segments, _SKIP_TARGETS * target) if skip else 0
     lines = _header(rendition, segments, target, part_target)
+    lines.append(f"{LEAD_TAG}:{lead_seconds:.3f}")
     if skipped:
         lines.append(f"#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}")
     lines += [_date_range(cue) for cue in cues]

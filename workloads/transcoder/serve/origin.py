@@ -184,7 +184,14 @@ class Origin:
         siblings = [other for other in self._stream.renditions.values() if other is not rendition]
         first = next(iter(rendition.segments), rendition.current)
         cues = self._stream.cues.since(first.start if first else 0.0)
-        text = playlist.media(rendition, cut_seconds=cut, siblings=siblings, skip=reload.skip, cues=cues)
+        text = playlist.media(
+            rendition,
+            cut_seconds=cut,
+            siblings=siblings,
+            skip=reload.skip,
+            cues=cues,
+            lead_seconds=self._stream.lead.seconds,
+        )
         cache = "no-store" if reload.msn is None else "public, max-age=1"
         return Reply("playlist", text.encode(), PLAYLIST_TYPE, cache)
 

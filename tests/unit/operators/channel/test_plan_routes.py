@@ -97,7 +97,16 @@ def paths(route: dict) -> dict[str, tuple[str, str]]:
     return found
 
 
-PUBLIC = {"/api/v1/session": "identity", "/api/v1": "commerce", "/": "edge"}
+PUBLIC = {
+    "/api/v1/session": "identity",
+    "/api/v1/playback": "edge",
+    "/api/v1/qoe": "edge",
+    "/api/v1/clips": "recorder",
+    "/api/v1": "commerce",
+    "/whep": "webrtc",
+    "/whip": "webrtc",
+    "/": "edge",
+}
 
 
 def test_a_host_of_its_own_serves_all_that_the_page_asks_for() -> None:

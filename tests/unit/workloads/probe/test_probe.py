@@ -32,6 +32,11 @@ def test_a_player_is_the_hold_back_behind_the_end() -> None:
     assert edge.latency_ms(ENDED - 5) == 0
 
 
+def test_dates_that_are_too_late_are_corrected() -> None:
+    edge = live_edge(PLAYLIST.replace("#EXT-X-MAP", "#EXT-X-HAAT-LEAD:0.250\n#EXT-X-MAP"))
+    assert edge.latency_ms(ENDED + 0.1) == 950
+
+
 def test_a_finished_segment_counts_once_with_its_parts() -> None:
     whole = PLAYLIST.replace("#EXT-X-PRELOAD", "#EXTINF:0.40000,\n8.m4s\n#EXT-X-PRELOAD").replace("8.2.m4s", "9.0.m4s")
     assert live_edge(whole).end == pytest.approx(ENDED)

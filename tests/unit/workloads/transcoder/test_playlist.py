@@ -21,7 +21,9 @@ def rendition(name: str = "720p", seconds: float = 5.4, *, size: int = 100) -> R
 
 
 def test_media_playlist() -> None:
-    text = playlist.media(rendition(seconds=2.6), cut_seconds=2.0, siblings=[rendition("audio", 2.2)])
+    text = playlist.media(
+        rendition(seconds=2.6), cut_seconds=2.0, siblings=[rendition("audio", 2.2)], lead_seconds=0.25
+    )
     assert (
         text
         == f"""#EXTM3U
@@ -31,6 +33,7 @@ def test_media_playlist() -> None:
 #EXT-X-PART-INF:PART-TARGET=0.50000
 #EXT-X-MEDIA-SEQUENCE:40
 #EXT-X-INDEPENDENT-SEGMENTS
+#EXT-X-HAAT-LEAD:0.250
 #EXT-X-MAP:URI="{playlist.init_uri(rendition().init_version)}"
 #EXT-X-PROGRAM-DATE-TIME:2026-11-26T10:40:00.250Z
 #EXT-X-PART:DURATION=0.50000,URI="40.0.m4s",INDEPENDENT=YES

@@ -1,5 +1,6 @@
 """MPEG-TS of a real encoder becomes FLV that a real decoder reads; garbage is a typed error."""
 
+import contextlib
 import subprocess
 from functools import cache
 
@@ -8,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workloads.common import flv
+from workloads.common import amf, flv
+from workloads.ingest.mpegts import hevc
 from workloads.ingest.mpegts.demux import PACKET_BYTES, Codec, Demuxer, TransportError
 from workloads.ingest.mpegts.remux import Clock, Remuxer, split
 
@@ -16,11 +18,13 @@ SECONDS, FPS = 2, 25
 
 
 @cache
-def transport(codec: str = "libx264", audio: str = "aac", bframes: int = 0) -> bytes:
+def transport(codec: str = "libx264", audio: str = "aac", bframes: int = 0, pixels: str = "yuv420p") -> bytes:
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error"]
     command += ["-f", "lavfi", "-i", f"testsrc2=size=320x180:rate={FPS}", "-f", "lavfi", "-i", "sine=frequency=440"]
     command += ["-t", str(SECONDS), "-c:v", codec, "-g", "25", "-c:a", audio, "-ar", "48000"]
     command += ["-bf", str(bframes)] if codec == "libx264" else []
+    if codec == "libx265":
+        command += ["-preset", "ultrafast", "-pix_fmt", pixels, "-x265-params", f"log-level=error:bframes={bframes}"]
     result = subprocess.run([*command, "-f", "mpegts", "-"], capture_output=True, check=True, timeout=60)
     return result.stdout
 
@@ -49,6 +53,28 @@ def test_every_picture_and_sound_arrives(bframes: int, piece: int) -> None:
         times = [tag.timestamp_ms for tag in tags if tag.kind == kind]
         assert times == sorted(times)
     assert remuxer.demuxer.codecs == {Codec.H264, Codec.AAC}
+
+
+@pytest.mark.parametrize(("bframes", "pixels"), [(0, "yuv420p"), (2, "yuv420p"), (0, "yuv422p10le")])
+def test_hevc_leaves_in_tags_with_extended_headers(bframes: int, pixels: str) -> None:
+    data, remuxer = transport("libx265", bframes=bframes, pixels=pixels), Remuxer()
+    tags = [tag for at in range(0, len(data), 1316) for tag in remuxer.feed(data[at : at + 1316])]
+    frames, complaints = decoded(tags)
+    assert complaints == ""
+    assert frames >= SECONDS * FPS - 1
+    pictures = [tag.payload for tag in tags if tag.kind == flv.VIDEO]
+    assert {payload[1:5] for payload in pictures} == {b"hvc1"}
+    assert [flv.is_sequence_header(flv.VIDEO, payload) for payload in pictures].count(True) == 1
+    keys = [payload for payload in pictures if flv.is_keyframe(flv.VIDEO, payload)]
+    assert len(keys) == 1 + SECONDS * FPS // 25
+    metadata = next(amf.decode(tag.payload) for tag in tags if tag.kind == flv.SCRIPT)
+    assert metadata == ["onMetaData", {"width": 320.0, "height": 180.0}]
+
+
+@given(st.binary(max_size=80))
+def test_any_bytes_are_a_parameter_set_or_none(body: bytes) -> None:
+    with contextlib.suppress(hevc.SpsError):
+        assert hevc.parse_sps(bytes((hevc.SPS << 1, 1)) + body).width >= 16
 
 
 def test_a_lost_packet_costs_a_frame_and_no_more() -> None:
