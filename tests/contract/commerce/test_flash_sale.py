@@ -16,8 +16,6 @@ from workloads.common import rooms, shield
 
 BUYERS, UNITS = 500, 100
 
-pytestmark = pytest.mark.race
-
 
 async def crowd(shop: Shop, sale: str, *, forget_shield: bool) -> Counter[str]:
     """500 people tap at once; with `forget_shield` Redis loses its counts in the middle, as a bad fail-over does."""
@@ -43,6 +41,7 @@ async def insist(shop: Shop, sale: str, user: str) -> str:
 
 
 @pytest.mark.parametrize("forget_shield", [False, True], ids=["shield holds", "shield forgets"])
+@pytest.mark.race
 async def test_500_buyers_for_100_units_sell_exactly_100(shop: Shop, forget_shield: bool) -> None:
     sale = await shop.open(sale_document(stock=UNITS))
     answers = await crowd(shop, sale, forget_shield=forget_shield)
@@ -51,6 +50,7 @@ async def test_500_buyers_for_100_units_sell_exactly_100(shop: Shop, forget_shie
     assert (figures.reserved, figures.remaining) == (UNITS, 0)
 
 
+@pytest.mark.race
 async def test_control_without_the_ledgers_guard_the_same_crowd_oversells(
     shared_redis: RedisServer, shared_postgres: PostgresServer
 ) -> None:
@@ -101,6 +101,7 @@ async def test_a_second_buy_beyond_the_limit_is_refused(shop: Shop) -> None:
     assert (first["status"], second["status"]) == ("reserved", "limit")
 
 
+@pytest.mark.race
 async def test_the_same_key_a_hundred_times_is_one_order(shop: Shop) -> None:
     sale = await shop.open(sale_document(limit=5))
     answers = await asyncio.gather(*(shop.buy(sale, "ann", key="the-same-key") for _ in range(100)))
@@ -150,6 +151,7 @@ async def test_an_expired_hold_cannot_be_paid(shop: Shop) -> None:
         await payments.pay(shop.pool, payments.TestProvider(), order_id=order, user="ann")
 
 
+@pytest.mark.race
 async def test_a_wiped_redis_is_rebuilt_from_the_ledger(
     tmp_path_factory: pytest.TempPathFactory, shared_postgres: PostgresServer
 ) -> None:
@@ -174,6 +176,7 @@ async def test_a_wiped_redis_is_rebuilt_from_the_ledger(
             assert (figures.reserved, figures.remaining) == (10, 0)
 
 
+@pytest.mark.race
 async def test_a_postgres_restart_in_the_middle_loses_nothing(
     tmp_path_factory: pytest.TempPathFactory, shared_redis: RedisServer
 ) -> None:
@@ -198,6 +201,7 @@ async def test_a_postgres_restart_in_the_middle_loses_nothing(
             assert Counter(words.values()) == {"reserved": 50, "sold_out": 70}  # type: ignore[attr-defined]
 
 
+@pytest.mark.race
 async def test_a_fenced_committer_writes_nothing(shop: Shop) -> None:
     from workloads.commerce.ledger import Fenced, commit_batch
 

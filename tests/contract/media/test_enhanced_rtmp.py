@@ -7,6 +7,8 @@ import httpx
 import pytest
 from media_plane import RUNGS, Plane, enough, eventually
 
+pytestmark = pytest.mark.slow
+
 CODECS = {
     "hevc": ["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=error", "-c:a", "aac"],
     "av1": ["-c:v", "libsvtav1", "-preset", "12", "-svtav1-params", "pred-struct=1:rc=2:lp=1", "-c:a", "libopus"],

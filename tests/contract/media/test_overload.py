@@ -10,7 +10,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import httpx
+import pytest
 from media_plane import RUNGS, Plane, Publisher, enough, eventually, master, numbers
+
+pytestmark = pytest.mark.slow
 
 TOP, LOW = RUNGS[0][0], RUNGS[1][0]
 RECOVERY_SECONDS = 5.0

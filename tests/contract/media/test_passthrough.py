@@ -4,8 +4,11 @@ import json
 from pathlib import Path
 
 import httpx
+import pytest
 from media_plane import RUNGS, Plane, Publisher, enough, eventually
 from test_overload import encoder_of, segment_times
+
+pytestmark = pytest.mark.slow
 
 TOP, LOW = RUNGS[0][0], RUNGS[1][0]
 

@@ -15,6 +15,8 @@ from players import PlayerServer, chromium, playing, problems
 
 from tests.support.hls_validator import check_playlist
 
+pytestmark = pytest.mark.slow
+
 LICENSE = f"/keys/{STREAM}/license"
 CLEARKEY = {"emeEnabled": True, "drmSystems": {"org.w3.clearkey": {"licenseUrl": LICENSE}}}
 

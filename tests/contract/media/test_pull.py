@@ -47,6 +47,7 @@ def restart(plane: Plane, key: str, **settings: str) -> None:
     plane.start("ingest", HAAT_SEAL_KEY=key, **settings)
 
 
+@pytest.mark.slow
 async def test_a_source_is_shown_and_read_again_when_it_ends(
     plane: Plane, viewer: httpx.AsyncClient, film: str
 ) -> None:
@@ -74,6 +75,7 @@ async def test_a_private_source_is_refused_and_the_log_holds_no_key(plane: Plane
     assert KEY not in plane.log("ingest")
 
 
+@pytest.mark.slow
 async def test_another_pod_goes_on_with_the_source(plane: Plane, viewer: httpx.AsyncClient, film: str) -> None:
     key = sealed.new_key()
     order(plane, key, film)

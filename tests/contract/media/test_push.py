@@ -64,6 +64,7 @@ async def test_init_segments_come_first_then_frames_from_a_key_frame_on(
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 async def test_the_player_shows_the_picture_close_to_the_live_edge(plane: Plane, viewer: httpx.AsyncClient) -> None:
     Publisher(plane)
     await eventually(lambda: master(viewer))

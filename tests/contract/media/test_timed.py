@@ -48,6 +48,7 @@ async def test_a_cue_is_in_the_next_part_of_each_rendition_and_a_date_range(
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 async def test_a_player_sees_cues_and_captions_with_the_picture(
     plane: Plane, viewer: httpx.AsyncClient, signing_key: str
 ) -> None:

@@ -38,7 +38,7 @@ def cloud(tmp_path: Path, s3: S3Server) -> Iterator[Studio]:
         yield made
 
 
-@pytest.fixture(scope="session", params=["folder", "s3"])
+@pytest.fixture(scope="session", params=["folder", pytest.param("s3", marks=pytest.mark.slow)])
 def recorded(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, s3: S3Server
 ) -> Iterator[Broadcast]:

@@ -56,6 +56,7 @@ async def test_a_viewer_may_stay_on_a_rung(live: Plane) -> None:
     assert picture.height == 180
 
 
+@pytest.mark.slow
 async def test_lost_packets_come_again(live: Plane) -> None:
     dice = random.Random(7)
     before = await counter(url(live), "haat_webrtc_resent_total")
@@ -73,6 +74,7 @@ async def test_lost_packets_come_again(live: Plane) -> None:
     assert max(gaps) < 500, "what was lost came again before the decoder gave up"
 
 
+@pytest.mark.slow
 async def test_an_outage_is_mended_at_once(live: Plane) -> None:
     dark = asyncio.Event()
     async with lossy(lambda _: dark.is_set()) as (rewrite, relay), watching(url(live), rewrite=rewrite) as viewer:
@@ -87,6 +89,7 @@ async def test_an_outage_is_mended_at_once(live: Plane) -> None:
         await viewer.pictures(25)
 
 
+@pytest.mark.slow
 async def test_viewers_outlive_a_transcoder(tmp_path: Path) -> None:
     with running_plane(tmp_path) as plane:
         Publisher(plane)

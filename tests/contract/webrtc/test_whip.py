@@ -3,6 +3,7 @@
 import asyncio
 
 import httpx
+import pytest
 from aiortc import AudioStreamTrack, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
 from media_plane import KEY, STREAM, Plane, eventually
 from webrtc_plane import PODS, url, watching
@@ -62,5 +63,6 @@ async def test_h264_is_passed_on(quiet: Plane) -> None:
     await go_live(quiet, "H264")
 
 
+@pytest.mark.slow
 async def test_vp8_is_converted(quiet: Plane) -> None:
     await go_live(quiet, "VP8")
