@@ -68,7 +68,7 @@ def test_kubectl_shows_a_live_shop(platform: Platform) -> None:
 def test_the_playlist_has_parts_and_three_rungs_with_sound(platform: Platform) -> None:
     master = httpx.get(platform.endpoints["hls"], timeout=10).text
     rungs = [line for line in master.splitlines() if line.endswith("media.m3u8") and not line.startswith("#")]
-    assert [rung.split("/")[0] for rung in rungs] == ["720p", "480p", "360p"]
+    assert [rung.split("/")[0] for rung in rungs] == ["720p", "480p", "360p", "audio"]
     assert "TYPE=AUDIO" in master
     media_url = platform.endpoints["hls"].replace("master.m3u8", rungs[0])
     first = httpx.get(media_url, timeout=10).text

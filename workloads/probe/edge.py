@@ -13,7 +13,7 @@ _HOLD_BACK = re.compile(r"PART-HOLD-BACK=([0-9]+(?:[.][0-9]+)?)")
 _DURATION = re.compile(r"DURATION=([0-9]+(?:[.][0-9]+)?)")
 _LEAD = re.compile(r"#EXT-X-HAAT-LEAD:(-?[0-9]+(?:[.][0-9]+)?)")
 _HINT = re.compile(r'TYPE=PART,URI="([0-9]+)\.([0-9]+)\.m4s')
-_VARIANT = re.compile(r"#EXT-X-STREAM-INF:.*\n([^#\s]+)")
+_VARIANT = re.compile(r"#EXT-X-STREAM-INF:.*RESOLUTION=.*\n([^#\s]+)")
 
 
 class PlaylistError(ValueError):
@@ -35,7 +35,7 @@ class LiveEdge:
 
 
 def smallest_variant(master: str) -> str:
-    """Address of the last variant, which is the smallest rung; PlaylistError when there is none."""
+    """Address of the last variant with a picture, which is the smallest rung; PlaylistError when there is none."""
     found = _VARIANT.findall(master)
     if not found:
         raise PlaylistError("the master playlist lists no variant")

@@ -51,7 +51,9 @@ def test_what_cannot_be_followed_is_a_typed_error(cut: str) -> None:
 
 
 def test_the_smallest_rung_is_the_last() -> None:
-    master = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=2\n720p/media.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=1\n360p/media.m3u8\n"
+    rungs = [("RESOLUTION=1280x720", "720p"), ("RESOLUTION=640x360", "360p"), ("BANDWIDTH=1", "audio")]
+    lines = [f"#EXT-X-STREAM-INF:CODECS=x,{shape}\n{name}/media.m3u8\n" for shape, name in rungs]
+    master = "#EXTM3U\n" + "".join(lines)
     assert smallest_variant(master) == "360p/media.m3u8"
     with pytest.raises(PlaylistError):
         smallest_variant("#EXTM3U\n")
