@@ -3,13 +3,13 @@
 Browsers send it as they leave (`navigator.sendBeacon`), as text/plain and without waiting for the answer.
 """
 
-import json
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from workloads.common.body import read_body
 from workloads.common.directory import DirectoryUnavailable
 from workloads.common.origins import NotLive, Origins, UnknownStream
 from workloads.common.problem import Problem
@@ -51,7 +51,7 @@ class Beacons:
         if request.method == "OPTIONS":
             allowed = {"Access-Control-Allow-Methods": "POST", "Access-Control-Allow-Headers": "Content-Type"}
             return Response(status_code=204, headers=_CORS | allowed)
-        told = await read(request)
+        told = await read_body(request, Told, name="beacon", max_bytes=MAX_BODY_BYTES)
         await self._check(told.stream)
         self._quality.beacon(told.stream, Beacon(**told.model_dump(exclude={"stream"})))
         return Response(status_code=204, headers=_CORS)
@@ -65,20 +65,3 @@ class Beacons:
             raise Problem(404, "unknown_stream", "There is no such stream.") from None
         except (NotLive, DirectoryUnavailable):
             return
-
-
-async def read(request: Request) -> Told:
-    """The body, checked."""
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_BODY_BYTES:
-            raise Problem(413, "too_large", "The body is too large.")
-    try:
-        return Told.model_validate(json.loads(bytes(body)))
-    except ValidationError as error:
-        found = [{"field": ".".join(map(str, item["loc"])) or "body", "reason": item["msg"]} for item in error.errors()]
-        names = ", ".join(item["field"] for item in found)
-        raise Problem(422, "invalid_request", f"The beacon is not valid: {names}.", errors=found) from error
-    except (ValueError, RecursionError) as error:
-        raise Problem(400, "not_json", "The body is not JSON.") from error

@@ -1,15 +1,15 @@
 """`POST /api/v1/playback/revoke`: a host takes playback tokens back, one by its `jti` or all of an account by `sub`."""
 
-import json
 import logging
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from workloads.common.access.revocations import Revocations
 from workloads.common.bearer import require_host
+from workloads.common.body import read_body
 from workloads.common.problem import Problem
 from workloads.common.tokens import Verifier
 
@@ -46,7 +46,7 @@ class Revoke:
         """204; Problem 400, 401, 403, 413, 422 or 503."""
         if self._verifier is None:
             raise Problem(503, "no_keys", "HAAT_AUTH_JWKS is not set: nobody can sign in.")
-        order = await read_order(request)
+        order = await read_body(request, Order, name="order", max_bytes=MAX_BODY_BYTES)
         claims = require_host(request, self._verifier, order.stream)
         kind, value = ("jti", order.jti) if order.jti else ("sub", order.sub)
         try:
@@ -56,20 +56,3 @@ class Revoke:
             raise Problem(503, "unavailable", detail, retry_after_seconds=1) from error
         logger.info("playback tokens were taken back", extra={"stream": order.stream, "kind": kind, "by": claims.sub})
         return Response(status_code=204, headers={"Cache-Control": "no-store"})
-
-
-async def read_order(request: Request) -> Order:
-    """The body as an order; Problem 400, 413 or 422."""
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_BODY_BYTES:
-            raise Problem(413, "too_large", "The body is too large.")
-    try:
-        return Order.model_validate(json.loads(bytes(body)))
-    except ValidationError as error:
-        found = [{"field": ".".join(map(str, item["loc"])) or "body", "reason": item["msg"]} for item in error.errors()]
-        names = ", ".join(item["field"] for item in found)
-        raise Problem(422, "invalid_request", f"The order is not valid: {names}.", errors=found) from error
-    except (ValueError, RecursionError) as error:
-        raise Problem(400, "not_json", "The body is not JSON.") from error
